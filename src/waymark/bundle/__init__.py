@@ -1,0 +1,1 @@
+"""The one-file model: its format, and how it is written, quantised and re-headed."""

@@ -1,0 +1,95 @@
+"""`waymark train`: photos in, a bundle out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from waymark.training.loop import EpochReport
+    from waymark.training.run import Run
+
+
+def train(
+    dataset: Annotated[Path, typer.Argument(help="Folder or manifest of photos with labels.")],
+    *,
+    recipe: Annotated[str, typer.Option(metavar="NAME|FILE", help="How to train.")] = "linear",
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a field.")
+    ] = None,
+    levels: Annotated[
+        str | None, typer.Option(metavar="L", help="Folder levels, such as place,landmark.")
+    ] = None,
+    negatives: Annotated[
+        Path | None, typer.Option(metavar="P", help="Folder of photos of no landmark.")
+    ] = None,
+    landmarks: Annotated[
+        Path | None, typer.Option(metavar="F", help="CSV with the places of the landmarks.")
+    ] = None,
+    weights: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Start from these backbone weights.")
+    ] = None,
+    bundle: Annotated[
+        str, typer.Option(metavar="B", help="Whose embedding the fast path uses.")
+    ] = "world",
+    out: Annotated[Path | None, typer.Option(metavar="RUN", help="The run's folder.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
+    slim: Annotated[bool, typer.Option("--slim", help="Leave the backbone's weights out.")] = False,
+    terms: Annotated[
+        str, typer.Option(metavar="TEXT", help="Terms of the photos, for the card.")
+    ] = "not stated",
+) -> None:
+    """Train on a folder of photos: in seconds on the world model's embedding, or deep."""
+    import shlex
+    import sys
+
+    from waymark.cli.progress import bar
+    from waymark.dataset.index import read_dataset
+    from waymark.training.recipe import parse_setting
+    from waymark.training.recipes import find_recipe
+    from waymark.training.run import Origin
+    from waymark.training.run import train as start
+
+    chosen = find_recipe(recipe).with_settings(dict(parse_setting(s) for s in settings or ()))
+    photos = read_dataset(dataset, levels=levels, negatives=negatives, landmarks=landmarks)
+    with bar() as progress:
+        run = start(
+            photos,
+            chosen,
+            out=out,
+            resume=resume,
+            weights=weights,
+            parent=bundle,
+            slim=slim,
+            origin=Origin(command="waymark " + shlex.join(sys.argv[1:]), terms=terms),
+            progress=progress,
+            on_epoch=_say,
+        )
+    _report(run)
+
+
+def _say(epoch: EpochReport) -> None:
+    """Print a line an epoch."""
+    typer.echo(
+        f"epoch {epoch.epoch}: loss {epoch.train_loss:.3f}, validation loss "
+        f"{epoch.val_loss:.3f}, top-1 {epoch.val_top1:.1%}, {epoch.photos / epoch.seconds:.0f} "
+        f"photos/s, {epoch.memory_mb:.0f} MB{' (best)' if epoch.is_best else ''}",
+        err=True,
+    )
+
+
+def _report(run: Run) -> None:
+    figures = run.metrics
+    key = "cv_top1" if figures.get("cv_top1") is not None else "val_top1"
+    value = figures.get(key, figures["top1"])
+    low, high = figures.get(f"{key}_interval") or figures["top1_interval"] or (0.0, 1.0)
+    if value is None:
+        typer.echo("too few photos to measure: every landmark needs at least two")
+    else:
+        typer.echo(f"{key} {value:.4f} ({low:.4f} to {high:.4f}, 95 %, n = {figures['n']})")
+    for skipped in figures["skipped"][:10]:
+        typer.echo(f"skipped {skipped['path']}: {skipped['reason']}", err=True)
+    typer.echo(f"bundle: {run.folder / 'model.waymark'}")
+    typer.echo(f"report: {run.folder / 'report.html'}")

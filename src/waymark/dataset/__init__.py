@@ -1,0 +1,1 @@
+"""Photos with labels: reading, splitting, describing and streaming them."""

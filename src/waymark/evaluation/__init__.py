@@ -1,0 +1,1 @@
+"""How good a bundle is: figures with intervals, calibration, unknowns, plots and reports."""

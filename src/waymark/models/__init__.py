@@ -1,0 +1,1 @@
+"""Networks: which backbones there are, and how one becomes a classifier."""

@@ -1,0 +1,1 @@
+"""A loaded bundle that names the landmark in a photo."""

@@ -1,0 +1,1 @@
+"""The two speeds of training: a head on cached features, and the whole network."""

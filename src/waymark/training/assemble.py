@@ -1,0 +1,135 @@
+"""Make a bundle of a trained network: what its photos looked like to it, and its scores.
+
+In:  the exported network, and the dataset that it was trained on, with its split.
+Out: a `Bundle`. Temperature and unknown rule come from validation photos and from
+     negatives that the training has not seen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from waymark.bundle.format import Bundle
+from waymark.bundle.manifest import Manifest, Task, UnknownRule
+from waymark.bundle.statistics import Statistics
+from waymark.dataset.index import Dataset
+from waymark.errors import DatasetError
+from waymark.evaluation.calibration import fit_temperature
+from waymark.evaluation.statistics import class_statistics
+from waymark.evaluation.unknown import fit_unknown_rule
+from waymark.preprocess import Preprocess
+from waymark.progress import Progress, silent
+from waymark.training.features import embed_photos
+
+Floats = NDArray[np.float32]
+
+
+def assemble(
+    model: bytes,
+    head: tuple[Floats, Floats],
+    dataset: Dataset,
+    *,
+    backbone: bytes | None,
+    timm_name: str,
+    preprocess: Preprocess,
+    fast_size: int = 0,
+    provenance: dict[str, Any],
+    notice: str = "",
+    seed: int = 0,
+    progress: Progress = silent,
+) -> Bundle:
+    """Make a bundle of a trained network.
+
+    Args:
+        model: the exported network; see `Bundle.model`.
+        head: weight (C, D) and bias (C,) of the landmark head.
+        dataset: with a split for every photo and negative.
+        backbone: its weights for further deep training.
+        timm_name: name of the network.
+        preprocess: how photos are to be prepared.
+        fast_size: input side in pixels of `--fast`; 0 for none.
+        provenance: where it comes from.
+        notice: what the licences of its parts ask for.
+        seed: of the clustering and of the folds of the unknown rule.
+        progress: told of each photo.
+
+    Raises:
+        DatasetError: if a landmark has no photo to learn from that can be read.
+    """
+    weight, bias = head
+    draft = Bundle(
+        manifest=Manifest(
+            tasks=(Task(name="landmark", classes=_landmarks(dataset)),),
+            preprocess=preprocess,
+            temperature=1.0,
+            unknown=_no_rule(),
+            backbone={
+                "timm_name": timm_name,
+                "num_features": weight.shape[1],
+                "input_size": preprocess.size,
+            },
+            sizes={"fast": fast_size} if fast_size else {},
+            provenance=provenance,
+        ),
+        model=model,
+        statistics={},
+        backbone=backbone,
+        notice=notice,
+    )
+    train, val = dataset.of_split("train"), dataset.of_split("val")
+    embedded, labels = _embed(draft, train, progress)
+    missing = set(range(len(dataset.labels))) - set(labels.tolist())
+    if missing:
+        names = ", ".join(dataset.labels[i] for i in sorted(missing))
+        raise DatasetError(
+            f"no training photo of {names} can be read. Remove the folder, or mend its photos."
+        )
+    seen = embed_photos(draft, train.negatives, views=1, cached=False, progress=progress).whole
+    statistics: Statistics = class_statistics(
+        embedded, labels, len(dataset.labels), seen if len(seen) else None, seed=seed
+    )
+    statistics |= {"head_weight": weight, "head_bias": bias}
+    known, truth = _embed(draft, val, progress)
+    unseen = embed_photos(draft, val.negatives, views=1, cached=False, progress=progress).whole
+    logits = known @ weight.T + bias
+    return replace(
+        draft,
+        statistics=statistics,
+        manifest=replace(
+            draft.manifest,
+            temperature=fit_temperature(logits, truth),
+            unknown=fit_unknown_rule(
+                logits,
+                known,
+                truth,
+                unseen @ weight.T + bias if len(unseen) else None,
+                unseen if len(unseen) else None,
+                statistics=statistics,
+                seed=seed,
+            ),
+        ),
+    )
+
+
+def _embed(bundle: Bundle, dataset: Dataset, progress: Progress) -> tuple[Floats, NDArray[np.intp]]:
+    """Return embeddings (N, D) and class indices (N,) of the photos that can be read."""
+    found = embed_photos(
+        bundle, [p.path for p in dataset.photos], views=1, cached=False, progress=progress
+    )
+    index = {label: number for number, label in enumerate(dataset.labels)}
+    labels = np.array([index[p.label] for p in dataset.photos], dtype=np.intp)
+    return found.whole, labels[found.rows]
+
+
+def _landmarks(dataset: Dataset) -> tuple[Any, ...]:
+    return tuple(dataset.landmarks[label] for label in dataset.labels)
+
+
+def _no_rule() -> UnknownRule:
+    return UnknownRule(
+        features=(), weights=(), bias=0.0, centre=(), scale=(), threshold=1.0, fpr=None, source=""
+    )

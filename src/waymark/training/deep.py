@@ -1,0 +1,160 @@
+"""The deep path: split, train a network, export it, and measure what was exported.
+
+torch is imported only when a training starts. Everything after the export (statistics,
+temperature, unknown rule, figures) is computed from the exported model by the same
+torch-free code that serves predictions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from waymark.errors import ConfigError, MissingExtra
+from waymark.preprocess import Preprocess
+from waymark.progress import Progress, silent
+from waymark.training.history import append_history
+from waymark.training.recipe import Recipe
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from waymark.dataset.index import Dataset
+    from waymark.dataset.loader import Source
+    from waymark.models.build import Classifier
+    from waymark.training.loop import EpochReport
+
+VALIDATED_NEGATIVES = 0.35
+"""Part of the negatives that no training sees; the unknown rule is fitted on them."""
+
+
+def preprocess_of(recipe: Recipe) -> Preprocess:
+    """Return how a network trained by the recipe wants its photos at prediction."""
+    from waymark.models.backbones import find_backbone
+
+    spec = find_backbone(recipe.backbone)
+    return Preprocess(
+        size=recipe.predict_size or recipe.size, fit=recipe.fit, mean=spec.mean, std=spec.std
+    )
+
+
+def train_network(
+    dataset: Dataset,
+    recipe: Recipe,
+    *,
+    folder: Path,
+    weights: Path | None = None,
+    resume: bool = False,
+    progress: Progress = silent,
+    on_epoch: Callable[[EpochReport], None] | None = None,
+) -> Classifier:
+    """Train the recipe's network and return it with its best weights.
+
+    Writes `history.csv` and `checkpoint/` into `folder`.
+
+    Raises:
+        MissingExtra: if torch is not installed.
+        ConfigError: if the weights cannot be had, or do not fit.
+        RunError: if `resume` finds a damaged checkpoint or another recipe's.
+    """
+    try:
+        from waymark.training.loop import fit, load_best
+    except ImportError as error:
+        raise MissingExtra(
+            f"the deep path needs torch, torchvision, timm and accelerate ({error}). "
+            'Install them with: pip install "waymark[train]"; `waymark doctor` says what is wrong.'
+        ) from error
+    model = start_network(dataset, recipe, weights=weights)
+    preprocess = preprocess_of(recipe)
+    reports = fit(
+        model,
+        source(dataset.of_split("train")),
+        source(dataset.of_split("val"), negatives=False),
+        recipe,
+        preprocess=preprocess,
+        folder=folder / "checkpoint",
+        resume=resume,
+        progress=progress,
+    )
+    for report in reports:
+        append_history(folder / "history.csv", report)
+        if on_epoch is not None:
+            on_epoch(report)
+    load_best(model, folder / "checkpoint")
+    return model
+
+
+def start_network(dataset: Dataset, recipe: Recipe, *, weights: Path | None) -> Classifier:
+    """Build the recipe's network with the weights that it starts from."""
+    from waymark.bundle.format import read_bundle
+    from waymark.models.build import as_float32, build, read_weights
+
+    tensors = None
+    if weights is not None:
+        tensors = read_weights(weights)
+    elif recipe.start == "world":
+        from safetensors.torch import load
+
+        parent = read_bundle("world")
+        if parent.backbone is None or parent.manifest.backbone["timm_name"] != recipe.backbone:
+            raise ConfigError(
+                f"start is 'world', whose network is {parent.manifest.backbone['timm_name']}, "
+                f"and the recipe's backbone is {recipe.backbone}. Change one of them."
+            )
+        tensors = as_float32(load(parent.backbone))
+    return build(
+        recipe.backbone,
+        {"landmark": len(dataset.labels)},
+        dropout=recipe.dropout,
+        drop_path=recipe.drop_path,
+        weights=tensors,
+        pretrained=recipe.start == "pretrained",
+    )
+
+
+def source(dataset: Dataset, *, negatives: bool = True) -> Source:
+    """Return paths and class indices of a dataset, its negatives last."""
+    from waymark.dataset.loader import NEGATIVE, Source
+
+    index = {label: number for number, label in enumerate(dataset.labels)}
+    extra = dataset.negatives if negatives else ()
+    return Source(
+        paths=(*(photo.path for photo in dataset.photos), *extra),
+        labels=(*(index[photo.label] for photo in dataset.photos), *(NEGATIVE for _ in extra)),
+    )
+
+
+def split_for(dataset: Dataset, recipe: Recipe, *, progress: Progress = silent) -> Dataset:
+    """Give every photo and negative that has no split yet one, near-duplicates together.
+
+    Splits that the dataset comes with are kept. Of the negatives more are held out than of
+    the photos: the unknown rule is fitted on those that no training has seen.
+    """
+    from waymark.dataset.split import split_dataset
+
+    parted = split_dataset(dataset, val=recipe.val, seed=recipe.seed, progress=progress)
+    if not any(dataset.negative_splits) and dataset.negatives:
+        order = np.random.default_rng(recipe.seed).permutation(len(dataset.negatives))
+        held = set(order[: round(len(order) * VALIDATED_NEGATIVES)].tolist())
+        splits = tuple("val" if i in held else "train" for i in range(len(order)))
+        parted = replace(parted, negative_splits=splits)
+    return parted
+
+
+def exported(
+    network: Classifier, preprocess: Preprocess
+) -> tuple[bytes, tuple[NDArray[np.float32], NDArray[np.float32]], bytes]:
+    """Return the network as ONNX, the head's weight (C, D) and bias (C,), and the backbone.
+
+    The ONNX file and the backbone's safetensors both store their weights in float16; what
+    that costs is part of what the parity tests measure.
+    """
+    from waymark.bundle.export import backbone_bytes, export_onnx, head_arrays
+    from waymark.bundle.quantise import shrink
+
+    model = shrink(export_onnx(network, size=preprocess.size))
+    return model, head_arrays(network), backbone_bytes(network)

@@ -1,0 +1,134 @@
+"""`waymark evaluate`, from folders and a bundle file to JSON, text, a report and exit codes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+from waymark.bundle.format import write_bundle
+from waymark.bundle.tiny import tiny_bundle
+from waymark.cli import app
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    """Return the file of a bundle that knows landmark-0 to landmark-5."""
+    path = tmp_path / "tiny.waymark"
+    write_bundle(path, tiny_bundle(6))
+    return path
+
+
+def make(folder: Path, count: int, seed: int = 0) -> None:
+    """Fill a folder with tiny photos."""
+    rng = np.random.default_rng(seed)
+    folder.mkdir(parents=True)
+    for i in range(count):
+        pixels = rng.integers(0, 256, (40, 60, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{i}.jpg")
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Path:
+    """Return a dataset of two landmarks with a broken photo among them."""
+    for i in range(2):
+        make(tmp_path / "photos" / f"landmark-{i}", 4, i)
+    (tmp_path / "photos" / "landmark-0" / "bad.jpg").write_bytes(b"\xff\xd8\xff\xe0 no more")
+    return tmp_path / "photos"
+
+
+def run(*words: Any) -> Result:
+    """Run `waymark evaluate`."""
+    return CliRunner().invoke(app, ["evaluate", *map(str, words)])
+
+
+def test_json_is_one_object_with_the_promised_keys(
+    bundle: Path, dataset: Path, tmp_path: Path
+) -> None:
+    """Standard output is a single JSON object; the broken photo is a row in it."""
+    make(tmp_path / "odd" / "objects", 5)
+
+    done = run(bundle, dataset, "--negatives", tmp_path / "odd", "--json")
+
+    assert done.exit_code == 0, done.output
+    figures = json.loads(done.stdout)
+    promised = "n top1 top1_interval top3 top5 macro_f1 ece per_class skipped"
+    promised += " n_unknown unknown_auroc unknown_fpr95 gap"
+    assert set(figures) >= set(promised.split())
+    assert (figures["n"], figures["n_unknown"]) == (8, 5)
+    assert set(figures["per_class"]) == {"landmark-0", "landmark-1"}
+    assert set(figures["per_class"]["landmark-0"]) == {"precision", "recall", "f1", "n"}
+    assert [set(row) for row in figures["skipped"]] == [{"path", "reason"}]
+    low, high = figures["top1_interval"]
+    assert 0 <= low <= figures["top1"] <= high <= 1
+
+
+def test_text_says_the_same_in_words(bundle: Path, dataset: Path) -> None:
+    """Without --json a person reads the figures, their intervals and what was skipped."""
+    done = run(bundle, dataset, "--fast")
+
+    assert done.exit_code == 0, done.output
+    assert "8 photos of known landmarks, 0 of none" in done.stdout
+    assert "top-1" in done.stdout
+    assert "AUROC" not in done.stdout
+    assert "skipped 1" in done.stdout
+
+
+def test_report_writes_a_page_and_leaves_json_alone(
+    bundle: Path, dataset: Path, tmp_path: Path
+) -> None:
+    """--report fills the folder; with --json, stdout is still one object, the same as in it."""
+    done = run(bundle, dataset, "--json", "--report", tmp_path / "report")
+
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / "report" / "report.html").is_file()
+    written = json.loads((tmp_path / "report" / "metrics.json").read_text())
+    assert json.loads(done.stdout) == written
+    assert "report.html" in done.stderr
+
+
+def test_labels_the_bundle_lacks_end_with_2(bundle: Path, dataset: Path) -> None:
+    """The error is one line that lists them; the option counts their photos as unknown."""
+    make(dataset / "castle", 2)
+
+    refused = run(bundle, dataset)
+    taken = run(bundle, dataset, "--absent-as-unknown", "--json")
+
+    assert refused.exit_code == 2
+    assert refused.stdout == ""
+    assert refused.stderr.startswith("error: ")
+    assert refused.stderr.count("\n") == 1
+    assert "castle" in refused.stderr
+    assert json.loads(taken.stdout)["n_unknown"] == 2
+
+
+def test_split_chooses_what_is_read(bundle: Path, tmp_path: Path) -> None:
+    """Test is the default where there is one; another split is asked for by name."""
+    make(tmp_path / "d" / "train" / "landmark-0", 3)
+    make(tmp_path / "d" / "test" / "landmark-0", 2)
+
+    counts = [json.loads(run(bundle, tmp_path / "d", "--json").stdout)["n"]]
+    counts += [
+        json.loads(run(bundle, tmp_path / "d", "--json", "--split", split).stdout)["n"]
+        for split in ("train", "all")
+    ]
+
+    assert counts == [2, 3, 5]
+    assert run(bundle, tmp_path / "d", "--split", "val").exit_code == 2
+
+
+def test_levels_name_the_folders(bundle: Path, tmp_path: Path) -> None:
+    """Two levels of folders need --levels, and the error says so."""
+    make(tmp_path / "d" / "paris" / "landmark-0", 2)
+
+    refused = run(bundle, tmp_path / "d")
+    read = run(bundle, tmp_path / "d", "--levels", "place,landmark", "--json")
+
+    assert refused.exit_code == 2
+    assert "--levels" in refused.stderr
+    assert json.loads(read.stdout)["n"] == 2
