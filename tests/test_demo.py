@@ -19,12 +19,13 @@ from waymark.demo import demo_photos, demo_samples
 from waymark.demo.folder import MARKER, claim_folder
 from waymark.demo.own_photos import group
 from waymark.demo.page import Card, compose, percent, thumbnail
+from waymark.demo.rendered import STRANGERS
 from waymark.demo.world_map import world_map
 from waymark.errors import DatasetError, RunError
 from waymark.gazetteer import load_gazetteer
 from waymark.recognise.prediction import Guess, Prediction
 from waymark.recognise.recogniser import Recogniser
-from waymark.samples import DISTRACTORS, SAMPLES, render
+from waymark.samples import SAMPLES, render
 
 HOSTILE = "<img src=x onerror=alert(1)>&\"'.jpg"
 EIFFEL, PETRA = (load_gazetteer().find(name) for name in ("eiffel_tower", "petra"))
@@ -211,7 +212,7 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the page of a small demo on a tiny network."""
     return demo_samples(
         tmp_path_factory.mktemp("demo") / "out", parent=tiny_bundle(features=32),
-        per_landmark=5, held_out=2, per_stranger=1,
+        per_landmark=5, held_out=2, per_scene=1,
     )  # fmt: skip
 
 
@@ -223,7 +224,7 @@ def test_the_demo_renders_teaches_and_tests(rendered: Path) -> None:
 
     assert f"{len(SAMPLES)} landmarks, taught in" in text
     assert f"of {2 * len(SAMPLES)} held-out views" in text
-    assert f"of {len(DISTRACTORS)}</b>things never taught" in text
+    assert f"of {len(STRANGERS)}</b>things never taught" in text
     assert {guess.landmark for guess in said.predictions} <= set(SAMPLES)
 
 

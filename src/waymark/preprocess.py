@@ -88,7 +88,9 @@ class Preprocess:
         """
         known = {f.name for f in fields(cls)}
         if unknown := sorted(set(values) - known):
-            raise ConfigError(f"preprocess has unknown fields {unknown}; known are {sorted(known)}.")
+            raise ConfigError(
+                f"preprocess has unknown fields {unknown}; known are {sorted(known)}."
+            )
         values = dict(values)
         for name in ("mean", "std"):
             if name in values:

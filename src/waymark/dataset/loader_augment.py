@@ -157,9 +157,7 @@ def _tilt(image: Image.Image, rng: np.random.Generator) -> Image.Image:
     shift = rng.uniform(0, 0.18, (4, 2)) * [w, h] * [[1, 1], [-1, 1], [-1, -1], [1, -1]]
     moved = (np.asarray(corners) + shift).round().astype(int).tolist()
     # the moved corners become the photo's corners: nothing outside the photo is seen
-    tilted: Image.Image = functional.perspective(
-        image, moved, corners, InterpolationMode.BILINEAR
-    )
+    tilted: Image.Image = functional.perspective(image, moved, corners, InterpolationMode.BILINEAR)
     return tilted
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from waymark.bundle.format import Bundle, find_bundle, read_bundle, write_bundle
-from waymark.dataset.index import read_dataset
+from waymark.dataset.index import UNKNOWN, read_dataset
 from waymark.demo.folder import claim_folder
 from waymark.demo.page import Card, compose, thumbnail
 from waymark.evaluation.evaluate import Evaluation, evaluate
@@ -22,8 +22,10 @@ from waymark.recognise.recogniser import Recogniser
 from waymark.samples import DISTRACTORS, SAMPLES, render
 from waymark.training.linear import fit_linear
 
-PER_LANDMARK, HELD_OUT, PER_STRANGER = 12, 6, 4  # pictures
-SHOWN = 24  # held-out views on the page
+PER_LANDMARK, HELD_OUT, PER_SCENE = 16, 6, 6  # pictures
+SHOWN = 20  # held-out views on the page, beside those that went wrong
+ORDINARY = ("city_blocks", "houses", "street")  # shown as `unknown`; the rest is never shown
+STRANGERS = tuple(name for name in DISTRACTORS if name not in ORDINARY)
 SIZE = (320, 240)
 
 
@@ -54,7 +56,7 @@ def demo_samples(
     parent: Bundle | None = None,
     per_landmark: int = PER_LANDMARK,
     held_out: int = HELD_OUT,
-    per_stranger: int = PER_STRANGER,
+    per_scene: int = PER_SCENE,
     progress: Progress | None = None,
 ) -> Path:
     """Write a page on landmarks that were rendered, taught and tested just now.
@@ -65,7 +67,8 @@ def demo_samples(
         parent: bundle whose network sees for the new one; the world model where None.
         per_landmark: pictures to learn from, of each landmark.
         held_out: pictures to test on, of each landmark.
-        per_stranger: pictures of each scene that is never taught.
+        per_scene: pictures of each scene that is no landmark; twice as many of those that are
+            shown as `unknown`.
         progress: told of each stage.
 
     Returns:
@@ -78,8 +81,12 @@ def demo_samples(
     folder = claim_folder(out)
     photos = folder / "photos"
     begun = time.perf_counter()
-    sets = {"taught": (SAMPLES, per_landmark), "held-out": (SAMPLES, held_out),
-            "never-taught": (DISTRACTORS, per_stranger)}  # fmt: skip
+    sets = [
+        ("taught", SAMPLES, per_landmark),
+        (f"taught/{UNKNOWN}", ORDINARY, 2 * per_scene),
+        ("held-out", SAMPLES, held_out),
+        ("never-taught", STRANGERS, per_scene),
+    ]
     pictures = _render(photos, sets, progress)
     names = "".join(f"{name},{name.replace('_', ' ').title()}\n" for name in SAMPLES)
     (photos / "taught" / "landmarks.csv").write_text("id,name\n" + names, encoding="utf-8")
@@ -100,7 +107,8 @@ def demo_samples(
         per_landmark=per_landmark,
         scores=said.to_dict(),
         views=_pick(views, SHOWN),
-        mistakes=sum(card.verdict != "right" for card in views),
+        mistakes=[card for card in views if card.verdict != "right"],
+        ordinary=len(lessons.negatives),
         wrongly_unknown=sum(card.unknown_score > said.threshold for card in views),
         strangers=[card for card, known in zip(cards, said.known, strict=True) if not known],
         said_unknown=int((said.unknown[~said.known] > said.threshold).sum()),
@@ -117,12 +125,12 @@ def demo_samples(
 
 
 def _render(
-    photos: Path, sets: dict[str, tuple[tuple[str, ...], int]], progress: Progress
+    photos: Path, sets: list[tuple[str, tuple[str, ...], int]], progress: Progress
 ) -> dict[Path, str]:
     """Write SET/NAME/NNN.jpg; return a thumbnail of each, by path."""
-    total = sum(len(names) * each for names, each in sets.values())
+    total = sum(len(names) * each for _, names, each in sets)
     pictures: dict[Path, str] = {}
-    for part, (kind, (names, each)) in enumerate(sets.items()):
+    for part, (kind, names, each) in enumerate(sets):
         for name in names:
             folder = photos / kind / name
             folder.mkdir(parents=True)
@@ -155,16 +163,14 @@ def _card(said: Evaluation, row: int, picture: str) -> Card:
 
 
 def _pick(views: list[Card], most: int) -> list[Card]:
-    """Choose views to show: all that went wrong, then some of each landmark in turn."""
-    wrong = [card for card in views if card.verdict != "right"]
+    """Choose views that went right, some of each landmark in turn."""
     turns: Counter[str | None] = Counter()
     right: list[tuple[int, int, Card]] = []
     for card in views:
         if card.verdict == "right":
             right.append((turns[card.truth], len(right), card))
             turns[card.truth] += 1
-    right.sort(key=lambda item: item[:2])
-    return wrong + [card for _, _, card in right[: max(0, most - len(wrong))]]
+    return [card for _, _, card in sorted(right, key=lambda item: item[:2])[:most]]
 
 
 def _by_landmark(said: Evaluation, folder: Path, pictures: dict[Path, str]) -> list[Taught]:

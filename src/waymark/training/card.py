@@ -74,7 +74,11 @@ def model_card(
         "",
         f"A photo with an unknown score above {rule.threshold:.2f} is called unknown. "
         f"The rule was fitted on {rule.source or 'nothing'}.",
-        *([f"It takes {rule.fpr:.1%} of held-out negatives for a landmark."] if rule.fpr else []),
+        *(
+            [f"It takes {rule.fpr:.1%} of held-out negatives for a landmark."]
+            if rule.fpr is not None
+            else []
+        ),
         "",
         "Scores are calibrated on photos like those of the validation split; on very "
         "different photos they are not.",

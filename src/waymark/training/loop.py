@@ -18,12 +18,14 @@ from pathlib import Path
 
 import torch
 from accelerate import Accelerator, DataLoaderConfiguration
+from accelerate.state import AcceleratorState
 from accelerate.utils import set_seed
 from timm.utils.model_ema import ModelEmaV3
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from waymark.dataset.loader import NEGATIVE, Batch, Source, plain_loader, training_loader
+from waymark.errors import RunError
 from waymark.models.build import Classifier, Outputs, freeze, set_training, to_device
 from waymark.preprocess import Preprocess
 from waymark.progress import Progress, silent
@@ -93,6 +95,7 @@ def fit(
         RunError: if there is nothing to resume from, or it is of another recipe.
     """
     set_seed(recipe.seed)
+    AcceleratorState._reset_state()  # or a second training could not have another precision
     accelerator = Accelerator(
         mixed_precision=precision(recipe),
         dataloader_config=DataLoaderConfiguration(split_batches=True),
@@ -261,10 +264,20 @@ def precision(recipe: Recipe) -> str:
 
 
 def load_best(model: Classifier, folder: Path) -> None:
-    """Give `model` the weights with the lowest validation loss of a training."""
+    """Give `model` the weights with the lowest validation loss of a training.
+
+    Raises:
+        RunError: if no epoch had a validation loss that is a number.
+    """
     from safetensors.torch import load_file
 
-    weights: Mapping[str, Tensor] = load_file(folder / "best.safetensors")
+    file = folder / "best.safetensors"
+    if not file.exists():
+        raise RunError(
+            "the training went astray: no epoch's validation loss is a number. Lower the "
+            "learning rate (--set stages.0.lr=...), or clip gradients (--set clip=1)."
+        )
+    weights: Mapping[str, Tensor] = load_file(file)
     model.load_state_dict(weights)
 
 

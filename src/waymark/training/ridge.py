@@ -73,6 +73,15 @@ class Moments:
         sums = np.where(left[:, None] > 0, self.sums - other.sums, 0)
         return Moments(left, sums, self.second - other.second)
 
+    def filled(self, means: Floats) -> Moments:
+        """Return the sums with one photo, at `means` (C, D), for each class that has none."""
+        given = np.where(self.counts[:, None] > 0, 0.0, means)
+        return Moments(
+            np.where(self.counts > 0, self.counts, 1.0),
+            self.sums + given,
+            self.second + given.T @ given,
+        )
+
     @property
     def means(self) -> NDArray[np.float64]:
         """(C, D) mean of each class; 0 for a class without photos."""
