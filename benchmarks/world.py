@@ -203,7 +203,7 @@ def main() -> None:
         return
     world = read_dataset(arguments.world, negatives=arguments.negatives)
     said = {
-        way: evaluate(Recogniser(bundle, **WAYS[way]), world)
+        way: evaluate(Recogniser.from_bundle(bundle, **WAYS[way]), world)
         for way in dict.fromkeys(["default", *arguments.ways])
     }
     recogniser = Recogniser(bundle)

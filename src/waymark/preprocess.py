@@ -100,11 +100,11 @@ class Preprocess:
 
 def fit_square(image: Image, preprocess: Preprocess) -> Image:
     """Resize an upright RGB photo to the (size, size) square that the network sees."""
-    from PIL import Image as pil
+    from PIL import Image as PilImage
     from PIL import ImageOps
 
     size = (preprocess.size, preprocess.size)
-    method = pil.Resampling[preprocess.filter.upper()]
+    method = PilImage.Resampling[preprocess.filter.upper()]
     if preprocess.fit == "crop":
         return ImageOps.fit(image, size, method)
     if preprocess.fit == "pad":

@@ -19,9 +19,8 @@ from waymark.training.features import embed_photos
 
 
 @pytest.fixture
-def cache(tmp_path, monkeypatch) -> Path:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    return tmp_path / "cache" / "waymark" / "embeddings.sqlite"
+def cache(own_cache) -> Path:
+    return own_cache
 
 
 @pytest.fixture

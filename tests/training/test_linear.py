@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from waymark.bundle.format import Bundle, read_bundle, write_bundle
 from waymark.bundle.tiny import tiny_bundle
@@ -15,33 +14,7 @@ from waymark.errors import DatasetError
 from waymark.recognise.recogniser import Recogniser
 from waymark.training.linear import fit_linear
 
-COLOURS = {
-    "brick": (190, 70, 50),
-    "copper": (70, 160, 130),
-    "sky": (90, 130, 220),
-    "sand": (220, 190, 120),
-}
-
-
-def draw(path: Path, name: str, seed: int) -> None:
-    """Draw noise around the colour of a landmark."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    rng = np.random.default_rng([seed, len(name), ord(name[0])])
-    noise = rng.normal(0, 25, (8, 8, 3)).repeat(9, axis=0).repeat(9, axis=1)
-    pixels = np.clip(np.array(COLOURS[name]) + noise, 0, 255).astype(np.uint8)
-    Image.fromarray(pixels).save(path)
-
-
-def folder(root: Path, **counts: int) -> Path:
-    for name, count in counts.items():
-        for i in range(count):
-            draw(root / name / f"{i}.png", name, i)
-    return root
-
-
-@pytest.fixture(autouse=True)
-def _own_cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 @pytest.fixture
@@ -49,14 +22,14 @@ def parent() -> Bundle:
     return tiny_bundle(features=32, categories=2)
 
 
-def test_a_fitted_bundle_predicts_what_it_was_shown(tmp_path, parent):
+def test_a_fitted_bundle_predicts_what_it_was_shown(tmp_path, parent, folder, photo):
     """Saved, read and used on photos it never saw, it is right, and the head is in the model."""
     fitted = fit_linear(read_dataset(folder(tmp_path / "d", brick=12, copper=9, sky=10)), parent)
     bundle = read_bundle(
         write_bundle(tmp_path / "b.waymark", fitted.bundle) and tmp_path / "b.waymark"
     )
     for name in ("brick", "copper", "sky"):
-        draw(tmp_path / "new" / f"{name}.png", name, 1000)
+        photo(tmp_path / "new" / f"{name}.png", name, 1000)
     recogniser = Recogniser(bundle)
 
     found = {p.stem: recogniser.predict(p) for p in sorted((tmp_path / "new").iterdir())}
@@ -72,7 +45,7 @@ def test_a_fitted_bundle_predicts_what_it_was_shown(tmp_path, parent):
     assert bundle.manifest.provenance["parent"] == parent.sha256
 
 
-def test_the_same_seed_gives_the_same_bundle(tmp_path, parent):
+def test_the_same_seed_gives_the_same_bundle(tmp_path, parent, folder):
     """Fitting twice, from the cache and without it, gives the same bytes."""
     dataset = read_dataset(folder(tmp_path / "d", brick=6, copper=5))
     first, again, uncached = (
@@ -92,17 +65,17 @@ def test_the_same_seed_gives_the_same_bundle(tmp_path, parent):
         {"brick": 60, "copper": 3, "sky": 1},
     ],
 )
-def test_few_photos_and_uneven_landmarks_still_make_a_bundle(tmp_path, parent, counts):
+def test_few_photos_and_uneven_landmarks_still_make_a_bundle(tmp_path, parent, counts, folder):
     """One photo a landmark fits badly, but it fits, and every number is finite."""
     fitted = fit_linear(read_dataset(folder(tmp_path / "d", **counts)), parent)
 
     assert len(fitted.bundle.manifest.landmarks) == len(counts)
     write_bundle(tmp_path / "b.waymark", fitted.bundle)
-    photo = tmp_path / "d" / "brick" / "0.png"
-    assert Recogniser(fitted.bundle).predict(photo).predictions[0].landmark == "brick"
+    first = tmp_path / "d" / "brick" / "0.png"
+    assert Recogniser(fitted.bundle).predict(first).predictions[0].landmark == "brick"
 
 
-def test_photos_held_out_alone_are_not_counted(tmp_path, parent):
+def test_photos_held_out_alone_are_not_counted(tmp_path, parent, folder):
     """A landmark with a single photo can't be judged, and the metrics say how many were."""
     fitted = fit_linear(read_dataset(folder(tmp_path / "d", brick=6, sky=6, sand=1)), parent)
 
@@ -110,7 +83,7 @@ def test_photos_held_out_alone_are_not_counted(tmp_path, parent):
     assert fitted.held_out.judged.sum() == 12
 
 
-def test_copies_do_not_flatter(tmp_path, parent):
+def test_copies_do_not_flatter(tmp_path, parent, folder):
     """The same photo many times is in one fold, so a landmark of copies only is not judged."""
     root = folder(tmp_path / "d", brick=5, sky=5)
     original = (root / "brick" / "0.png").read_bytes()
@@ -124,11 +97,11 @@ def test_copies_do_not_flatter(tmp_path, parent):
     assert not fitted.held_out.judged[fitted.examples.labels == sand].any()
 
 
-def test_a_val_split_chooses_and_test_is_never_read(tmp_path, parent):
+def test_a_val_split_chooses_and_test_is_never_read(tmp_path, parent, folder, photo):
     """The figures are of val; a broken photo in test goes unnoticed."""
     for split, count in (("train", 6), ("val", 3)):
         folder(tmp_path / "d" / split, brick=count, sky=count)
-    draw(tmp_path / "d" / "test" / "brick" / "0.png", "brick", 77)
+    photo(tmp_path / "d" / "test" / "brick" / "0.png", "brick", 77)
     dataset = read_dataset(tmp_path / "d")
     (tmp_path / "d" / "test" / "brick" / "0.png").write_bytes(b"broken")
 
@@ -139,7 +112,7 @@ def test_a_val_split_chooses_and_test_is_never_read(tmp_path, parent):
     assert not fitted.examples.skipped
 
 
-def test_negatives_become_centroids_and_a_measured_rule(tmp_path, parent):
+def test_negatives_become_centroids_and_a_measured_rule(tmp_path, parent, folder):
     """With negatives the rule says how many of them it takes for a landmark."""
     root = folder(tmp_path / "d", brick=10, copper=10)
     folder(tmp_path / "no", sand=15, sky=15)
@@ -150,7 +123,7 @@ def test_negatives_become_centroids_and_a_measured_rule(tmp_path, parent):
     assert fitted.bundle.statistics["negative_counts"].sum() == 30
 
 
-def test_without_negatives_the_parents_centroids_stay(tmp_path, parent):
+def test_without_negatives_the_parents_centroids_stay(tmp_path, parent, folder):
     """What the parent knows of other photos is passed on."""
     fitted = fit_linear(read_dataset(folder(tmp_path / "d", brick=6, sky=6)), parent)
 
@@ -160,11 +133,11 @@ def test_without_negatives_the_parents_centroids_stay(tmp_path, parent):
     assert fitted.bundle.manifest.unknown.fpr is None
 
 
-def test_a_broken_photo_is_told_and_the_rest_is_used(tmp_path, parent):
+def test_a_broken_photo_is_told_and_the_rest_is_used(tmp_path, parent, folder):
     """A landmark without a good photo is no class."""
     root = folder(tmp_path / "d", brick=4, sky=4, sand=1)
-    photo = root / "sand" / "0.png"
-    photo.write_bytes(photo.read_bytes()[:60])
+    broken = root / "sand" / "0.png"
+    broken.write_bytes(broken.read_bytes()[:60])
 
     fitted = fit_linear(read_dataset(root), parent)
 
@@ -172,13 +145,13 @@ def test_a_broken_photo_is_told_and_the_rest_is_used(tmp_path, parent):
     assert [Path(row.path).name for row in fitted.examples.skipped] == ["0.png"]
 
 
-def test_one_landmark_is_too_few(tmp_path, parent):
+def test_one_landmark_is_too_few(tmp_path, parent, folder):
     """The message says what to do instead."""
     with pytest.raises(DatasetError, match="teach"):
         fit_linear(read_dataset(folder(tmp_path / "d", brick=3)), parent)
 
 
-def test_slim_leaves_the_backbone_out(tmp_path, parent):
+def test_slim_leaves_the_backbone_out(tmp_path, parent, folder):
     """Otherwise the parent's is copied."""
     dataset = read_dataset(folder(tmp_path / "d", brick=3, sky=3))
 

@@ -139,7 +139,7 @@ def test_a_damaged_checkpoint_is_a_run_error(sides: tuple[Source, Source], tmp_p
         {"stages.1.optimiser": "rmsprop", "ema": 0.0, "channels_last": False},
         {"stages.1.optimiser": "adam", "stages.1.size": 64, "dropout": 0.3},
     ],
-    ids=lambda settings: "-".join(settings),
+    ids="-".join,
 )
 def test_every_option_trains_to_finite_losses(
     settings: dict[str, object], sides: tuple[Source, Source], tmp_path: Path

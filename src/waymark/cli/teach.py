@@ -49,7 +49,10 @@ def teach(
 
 def _report(taught: Taught, out: Path) -> None:
     added, known = len(taught.added), len(taught.strengthened)
-    typer.echo(f"learnt {added} new landmarks; {known} known ones got more examples")
+    typer.echo(
+        f"learnt {added} new landmark{'s' * (added != 1)}; "
+        f"{known} known one{'s' * (known != 1)} got more examples"
+    )
     figures = taught.metrics
     if figures["taught_top1"] is None:
         typer.echo("too few photos to measure: every landmark needs at least two")

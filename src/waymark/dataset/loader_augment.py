@@ -31,6 +31,8 @@ _SMOOTH = (
     Image.Resampling.HAMMING,
 )
 
+_SIDEWAYS = (Image.Transpose.ROTATE_90, Image.Transpose.ROTATE_270)
+
 
 def plain(image: Image.Image, rng: np.random.Generator, size: int) -> Image.Image:  # noqa: ARG001
     """Squash to the square, nothing else."""
@@ -53,6 +55,8 @@ def strong(image: Image.Image, rng: np.random.Generator, size: int) -> Image.Ima
     native = min(max(image.size), 2 * size)
     if rng.random() < 0.12:
         image = _step_back(image, rng)
+    if rng.random() < 0.03:  # a phone's photo that lost its EXIF orientation lies on its side
+        image = image.transpose(_SIDEWAYS[rng.integers(2)])
     if rng.random() < 0.5:  # as a small or re-saved photo: spoiled before it is enlarged
         image = _crop(image, rng, native, smallest=0.4)
         image = _degrade(image, rng)

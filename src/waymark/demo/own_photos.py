@@ -120,9 +120,9 @@ def _recognise(
         zip(paths, predictions, pictures, strict=True), start=1
     ):
         if isinstance(prediction, PhotoFailure):
-            failures.append((path.name, str(prediction.error)))
+            failures.append((path.name, _reason(path, prediction.error)))
         elif isinstance(picture, PhotoError):
-            failures.append((path.name, str(picture)))
+            failures.append((path.name, _reason(path, picture)))
         else:
             cards.append(
                 Card(
@@ -136,6 +136,11 @@ def _recognise(
         if progress:
             progress(done, len(paths), "naming landmarks")
     return cards, failures
+
+
+def _reason(path: Path, error: PhotoError) -> str:
+    """Say what is wrong, without the folders that the photo lies in."""
+    return str(error).replace(str(path), path.name)
 
 
 def group(cards: Sequence[Card]) -> tuple[list[Found], list[Card]]:

@@ -103,7 +103,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     An int8 tensor is multiplied by the `NAME.scale` beside it, one value a row.
 
     Raises:
-        ConfigError: if the file is not safetensors.
+        ConfigError: if the file is not safetensors, or a scale does not fit its tensor.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -118,13 +118,22 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
 
 def as_float32(raw: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return tensors as float32, int8 ones multiplied by their `NAME.scale`."""
+    """Return tensors as float32, int8 ones multiplied by their `NAME.scale`.
+
+    Raises:
+        ConfigError: if a scale does not fit its tensor.
+    """
     out: dict[str, Tensor] = {}
     for name, value in raw.items():
         if name.endswith(".scale"):
             continue
         scale = raw.get(f"{name}.scale")
         if scale is not None:
+            if value.ndim == 0 or scale.numel() not in (1, len(value)):
+                raise ConfigError(
+                    f"{name}.scale has {scale.numel()} values for a tensor of shape "
+                    f"{tuple(value.shape)}; expected one a row. Give --weights another file."
+                )
             out[name] = value.float() * scale.view((-1,) + (1,) * (value.ndim - 1))
         else:
             out[name] = value.float() if value.is_floating_point() else value

@@ -50,7 +50,7 @@ class EpochReport:
         photos: photos trained on.
         seconds: of wall clock, validation included.
         memory_mb: largest resident memory of the process so far.
-        is_best: the lowest validation loss so far.
+        is_best: the best so far in what the recipe chooses by.
     """
 
     epoch: int
@@ -78,7 +78,7 @@ def fit(
 ) -> Iterator[EpochReport]:
     """Train `model` in place; yield a report after each epoch.
 
-    The weights with the lowest validation loss are in `folder/best.safetensors` after
+    The weights of the best epoch are in `folder/best.safetensors` after
     each epoch; `folder/last.pt` has all that `resume` needs.
 
     Args:
@@ -148,8 +148,9 @@ def fit(
                 setup, network, batches, step, stage=stage, epoch=epoch, first=finished
             )
             val_loss, val_top1 = _measure(setup, watch)
-            is_best = val_loss < best
-            best, stale = (val_loss, 0) if is_best else (best, stale + 1)
+            cost = val_loss if recipe.choose == "val_loss" else 1 - val_top1
+            is_best = cost < best
+            best, stale = (cost, 0) if is_best else (best, stale + 1)
             if accelerator.is_main_process:
                 checkpoint.save(
                     step, stage=number, epoch=epoch, best=best, stale=stale, is_best=is_best
@@ -264,7 +265,7 @@ def precision(recipe: Recipe) -> str:
 
 
 def load_best(model: Classifier, folder: Path) -> None:
-    """Give `model` the weights with the lowest validation loss of a training.
+    """Give `model` the weights of a training's best epoch.
 
     Raises:
         RunError: if no epoch had a validation loss that is a number.

@@ -23,6 +23,7 @@ Augment = Literal["none", "flip", "light", "strong"]
 ClassWeights = Literal["none", "inverse", "balanced"]
 Precision = Literal["auto", "float32", "bfloat16"]
 Kind = Literal["deep", "linear"]
+Choose = Literal["val_loss", "val_top1"]
 
 Record = TypeVar("Record", bound=Any)
 
@@ -111,7 +112,9 @@ class Recipe:
         precision: `auto` is bfloat16 on a GPU that has it and float32 on a CPU.
         channels_last: memory format; faster for convolutions on CPU and GPU.
         compile: torch.compile the training step (needs a C++ compiler).
-        patience: epochs without a better validation before stopping; 0 is off.
+        choose: what the kept epoch is the best in; loss and accuracy part ways where
+            label smoothing and negatives keep a network from being sure.
+        patience: epochs that are not better before stopping; 0 is off.
         val: fraction of the training photos kept for validation, where none is given.
         workers: processes that read and augment photos; 0 is in the training process.
         seed: the same seed on the same CPU gives the same metrics.
@@ -147,6 +150,7 @@ class Recipe:
     precision: Precision = "auto"
     channels_last: bool = True
     compile: bool = False
+    choose: Choose = "val_loss"
     patience: int = 0
     val: float = 0.1
     workers: int = 1

@@ -41,6 +41,7 @@ FINETUNE = Recipe(
     clip=5.0,
     ema=0.998,
     negatives=0.5,
+    choose="val_top1",
 )
 
 WORLD = Recipe(
@@ -49,8 +50,8 @@ WORLD = Recipe(
     "the general features.",
     source="waymark",
     size=96,
-    predict_size=128,
-    fast_size=96,
+    predict_size=160,
+    fast_size=128,
     stages=(
         Stage(epochs=1, trains="head", lr=3e-3, weight_decay=1e-4),
         Stage(
@@ -82,6 +83,7 @@ WORLD = Recipe(
     clip=5.0,
     ema=0.998,
     negatives=0.5,
+    choose="val_top1",
     distil=1.0,
     distil_size=160,
 )

@@ -7,13 +7,14 @@ RUN/  recipe.toml  split.csv  history.csv  metrics.json  report.html  README.md
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from waymark.errors import RunError
+from waymark.errors import ConfigError, DatasetError, RunError, WaymarkError
 from waymark.progress import Progress, silent
 from waymark.training.history import draw_history
 from waymark.training.recipe import Recipe, read_recipe
@@ -96,24 +97,55 @@ def train(
         on_epoch: told of each epoch of a deep training.
 
     Raises:
+        ConfigError: if `weights` are given to the fast path.
+        DatasetError: if there are fewer than two landmarks.
         RunError: if `out` is not empty and `resume` not asked for, or cannot be resumed.
         WaymarkError: as reading, training and writing raise them.
     """
     from waymark.dataset.places import estimate_places
 
+    _check(dataset, recipe, weights)
     folder = open_folder(out, dataset.name, recipe, resume=resume)
-    (folder / "recipe.toml").write_text(recipe.to_toml(), encoding="utf-8")
-    job = _Job(
-        dataset=estimate_places(dataset, progress=progress),
-        recipe=recipe,
-        folder=folder,
-        origin=origin or Origin(),
-        slim=slim,
-        progress=progress,
-    )
-    if recipe.kind == "linear":
-        return _fast(job, parent)
-    return _deep(job, weights=weights, resume=resume, on_epoch=on_epoch)
+    with _vacated_unless_begun(folder, resume=resume):
+        (folder / "recipe.toml").write_text(recipe.to_toml(), encoding="utf-8")
+        job = _Job(
+            dataset=estimate_places(dataset, progress=progress),
+            recipe=recipe,
+            folder=folder,
+            origin=origin or Origin(),
+            slim=slim,
+            progress=progress,
+        )
+        if recipe.kind == "linear":
+            return _fast(job, parent)
+        return _deep(job, weights=weights, resume=resume, on_epoch=on_epoch)
+
+
+def _check(dataset: Dataset, recipe: Recipe, weights: Path | None) -> None:
+    if recipe.kind == "linear" and weights is not None:
+        raise ConfigError(
+            f"weights are for deep training, and the recipe {recipe.name!r} fits a head on a "
+            "bundle's embedding. Leave out --weights, or choose --recipe finetune."
+        )
+    if len(dataset.labels) < 2:
+        raise DatasetError(
+            f"{dataset.name} has one landmark, {dataset.labels[0]!r}; training needs at least "
+            "two. `waymark teach` adds a single one to a bundle."
+        )
+
+
+@contextmanager
+def _vacated_unless_begun(folder: Path, *, resume: bool) -> Iterator[None]:
+    """Where a user's error stops a run before it has anything to resume, remove its folder."""
+    try:
+        yield
+    except WaymarkError:
+        written = {path.name for path in folder.iterdir()}
+        if not resume and written <= {"recipe.toml", "split.csv"}:
+            for name in written:
+                (folder / name).unlink()
+            folder.rmdir()
+        raise
 
 
 def open_folder(out: Path | None, dataset: str, recipe: Recipe, *, resume: bool) -> Path:
@@ -256,7 +288,7 @@ def _deep(
             "seed": recipe.seed,
             "start": weights.name if weights else recipe.start,
             "labels_seen_before": 54 if recipe.start == "world" and not weights else 0,
-            "chosen_by": "lowest validation loss",
+            "chosen_by": f"best {recipe.choose}",
         },
         seed=recipe.seed,
         progress=progress,

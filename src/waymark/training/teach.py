@@ -21,23 +21,19 @@ from numpy.typing import NDArray
 from waymark.bundle.format import Bundle, write_bundle
 from waymark.bundle.graph import replace_head
 from waymark.bundle.manifest import Manifest, Task
-from waymark.bundle.statistics import MIN_CENTROID, Statistics
+from waymark.bundle.statistics import Statistics
 from waymark.dataset.index import Dataset
 from waymark.dataset.places import estimate_places
 from waymark.errors import RunError
 from waymark.evaluation.metrics import top_k_accuracy, wilson_interval
-from waymark.evaluation.statistics import centroids
 from waymark.gazetteer import Landmark
 from waymark.progress import Progress, silent
 from waymark.training.card import model_card
 from waymark.training.examples import Examples, gather_examples
 from waymark.training.joining import Joint, Said, fit_numbers, matching_scale, say, together
-from waymark.training.ridge import Head, Moments, ridge_heads, unit
+from waymark.training.memory import IMAGINED, Memory, cloud, imagine, moments_of, remember
+from waymark.training.ridge import Head
 
-PENALTY = 0.1
-SPREAD = 1.5  # imagined photos lie wider than a Gaussian: what is hard in real ones is rare
-IMAGINED = 20  # photos a landmark, where its own are not at hand
-MOST_IMAGINED = 4000
 MEMORY = 40  # photos of a trained row count as no more than this beside new examples
 NEGATIVES = 10.0  # how many landmarks all negatives together weigh as much as
 
@@ -62,49 +58,6 @@ class Taught:
     strengthened: tuple[str, ...]
     metrics: dict[str, Any]
     examples: Examples
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Memory:
-    """All that a head is made of.
-
-    Attributes:
-        moments: of old and new photos, in the space of embeddings.
-        noise: (D, D), a square root of their covariance within landmarks.
-        negatives: (K, D) centroids.
-        negative_counts: (K,) photos of each.
-        trained: the rows that were trained.
-        base: (C,), which landmarks have one.
-        normalise: whether the head scales embeddings to length 1.
-        temperature: at which the trained rows are calibrated.
-    """
-
-    moments: Moments
-    noise: Floats
-    negatives: Floats
-    negative_counts: Floats
-    trained: Head
-    base: NDArray[np.bool_]
-    normalise: bool
-    temperature: float
-
-    def joint(self, moments: Moments) -> Joint:
-        """Return the closed form over `moments` beside the trained rows."""
-        means, covariance, negatives = moments.means, moments.covariance, self.negatives
-        if self.normalise:
-            # E[x / |x|] is close to mean / sqrt(|mean|^2 + trace(covariance)).
-            noise = np.trace(covariance)
-            scales = 1 / np.sqrt((means**2).sum(axis=1) + noise)
-            means = means * scales[:, None]
-            negatives = negatives / np.sqrt((negatives**2).sum(axis=1) + noise)[:, None]
-            covariance = covariance * np.mean(scales**2)
-        background = negatives if len(negatives) else None
-        closed = ridge_heads(means, covariance, [PENALTY], background=background)[0]
-        return Joint(trained=self.trained, closed=closed, base=self.base)
-
-    def seen(self, embedding: Floats) -> Floats:
-        """Return embeddings as the head sees them."""
-        return unit(embedding) if self.normalise else embedding
 
 
 def teach(
@@ -143,9 +96,9 @@ def teach(
     added = tuple(name for name in examples.names if name not in old_ids)
     ids = old_ids + added
     labels = np.array([ids.index(name) for name in examples.names], np.intp)[examples.labels]
-    memory = _remember(bundle, examples, labels, len(added), seed)
+    memory = remember(bundle, examples, labels, len(added), seed)
     head, said, numbers = _join(memory, examples, labels, seed)
-    metrics = _figures(said, numbers, memory)
+    metrics = _figures(said, numbers)
 
     statistics = _statistics(bundle, memory, head)
     strengthened = tuple(name for name in examples.names if name in old_ids)
@@ -212,66 +165,19 @@ def save_taught(path: Path, taught: Taught) -> Taught:
     return replace(taught, bundle=write_bundle(path, taught.bundle))
 
 
-def _remember(bundle: Bundle, examples: Examples, labels: Ints, added: int, seed: int) -> _Memory:
-    """Add the sums of the new photos to those of the old ones."""
-    statistics, manifest = bundle.statistics, bundle.manifest
-    width = statistics["means"].shape[1]
-    old = Moments.from_statistics(
-        np.concatenate([statistics["counts"], np.zeros(added)]),
-        np.concatenate([statistics["means"], np.zeros((added, width))]),
-        statistics["covariance"],
-    )
-    means = [statistics.get("negative_means", np.zeros((0, width), np.float32))]
-    counts = [statistics.get("negative_counts", np.zeros(0, np.float32))]
-    if len(examples.negatives.rows) >= MIN_CENTROID:
-        found = centroids(examples.negatives.whole, seed=seed)
-        means, counts = [*means, found[0]], [*counts, found[1]]
-    moments = old + _moments(examples, labels, len(old.counts), examples.learns)
-    level = max(float(np.trace(moments.covariance)) / width, 1e-12)
-    taught = set(manifest.provenance.get("taught") or ())
-    trained = np.array([name not in taught for name in manifest.tasks[0].ids])
-    return _Memory(
-        moments=moments,
-        # On disk the covariance is rounded, which can cost it its last positive directions.
-        noise=np.linalg.cholesky(moments.covariance + 1e-2 * level * np.eye(width)).astype(
-            np.float32
-        ),
-        negatives=np.concatenate(means),
-        negative_counts=np.concatenate(counts),
-        trained=(
-            statistics["head_weight"][trained].astype(np.float64),
-            statistics["head_bias"][trained].astype(np.float64),
-        ),
-        base=np.concatenate([trained, np.zeros(added, bool)]),
-        normalise=bool(manifest.head["normalise"]),
-        temperature=manifest.temperature,
-    )
-
-
-def _moments(examples: Examples, labels: Ints, classes: int, chosen: NDArray[np.bool_]) -> Moments:
-    vectors = examples.features.vectors[chosen]
-    views = vectors.shape[1]
-    return Moments.of(
-        vectors.reshape(-1, vectors.shape[-1]),
-        np.repeat(labels[chosen], views),
-        classes,
-        views=views,
-    )
-
-
 def _join(
-    memory: _Memory, examples: Examples, labels: Ints, seed: int
+    memory: Memory, examples: Examples, labels: Ints, seed: int
 ) -> tuple[Head, Said | None, Floats]:
     """Return the head of all landmarks, what was said of held-out photos, and the numbers."""
     joint = memory.joint(memory.moments)
     position = np.concatenate([np.flatnonzero(memory.base), np.flatnonzero(~memory.base)])
     place = np.argsort(position)  # of each landmark among base rows first, new ones after
-    old, dream = _imagine(memory, np.flatnonzero(memory.base), seed)
+    old, dream = imagine(memory, np.flatnonzero(memory.base), seed)
     real = _held_out(memory, examples, labels, place)
     weight = np.zeros((len(place), memory.moments.sums.shape[1]))
     bias = np.zeros(len(place))
     weight[memory.base], bias[memory.base] = memory.trained
-    numbers = np.zeros(4)
+    numbers: Floats = np.zeros(4)
     if memory.base.all():
         numbers[0] = matching_scale(joint, memory.seen(dream))
     else:
@@ -279,24 +185,24 @@ def _join(
         absent = np.array([i for i in np.flatnonzero(~memory.base) if i not in held], np.intp)
         parts = [say(joint, memory.seen(dream), place[old], _even(old))]
         if len(absent):
-            which, drawn = _imagine(memory, absent, seed + 1)
+            which, drawn = imagine(memory, absent, seed + 1)
             parts.append(say(joint, memory.seen(drawn), place[which], _even(which)))
         if real is not None:
-            weights = np.where(real.labels >= memory.base.sum(), _even(real.labels), 0.0)
-            parts.append(replace(real, weights=weights))
+            important = np.where(real.labels >= memory.base.sum(), _even(real.labels), 0.0)
+            parts.append(replace(real, weights=important))
         if len(memory.negatives):
-            drawn = _cloud(memory, memory.negatives, 3 * IMAGINED // 2, seed + 2)
+            drawn = cloud(memory, memory.negatives, 3 * IMAGINED // 2, seed + 2)
             nobody = np.full(len(drawn), -1)
             parts.append(
                 say(joint, memory.seen(drawn), nobody, np.full(len(drawn), NEGATIVES / len(drawn)))
             )
         numbers = fit_numbers(together(parts), memory.temperature)
         weight[~memory.base], bias[~memory.base] = joint.rows(numbers)
-    _strengthen((weight, bias), memory, joint, labels, float(numbers[0]))
+    _strengthen((weight, bias), memory, joint, labels[examples.learns], float(numbers[0]))
     return (weight, bias), real, numbers
 
 
-def _strengthen(head: Head, memory: _Memory, joint: Joint, labels: Ints, scale: float) -> None:
+def _strengthen(head: Head, memory: Memory, joint: Joint, labels: Ints, scale: float) -> None:
     """Blend the trained rows of landmarks that got examples with the closed form, in place."""
     gained = np.bincount(labels, minlength=len(memory.base)) * memory.base  # photos
     which = np.flatnonzero(gained)
@@ -309,12 +215,12 @@ def _strengthen(head: Head, memory: _Memory, joint: Joint, labels: Ints, scale: 
     head[1][which] += share * (bias - head[1][which])
 
 
-def _held_out(memory: _Memory, examples: Examples, labels: Ints, place: Ints) -> Said | None:
+def _held_out(memory: Memory, examples: Examples, labels: Ints, place: Ints) -> Said | None:
     """Judge each fold by rows that were made without it; None where no photo can be judged."""
     parts = []
     for fold in sorted(set(examples.fold.tolist()) - {-1}):
         rows = examples.fold == fold
-        left = memory.moments - _moments(examples, labels, len(place), rows & examples.learns)
+        left = memory.moments - moments_of(examples, labels, len(place), rows & examples.learns)
         judged = rows & (left.counts[labels] > 0)
         if judged.any():
             joint = memory.joint(left.filled(memory.moments.means))
@@ -324,41 +230,29 @@ def _held_out(memory: _Memory, examples: Examples, labels: Ints, place: Ints) ->
     return together(parts) if parts else None
 
 
-def _imagine(memory: _Memory, which: Ints, seed: int) -> tuple[Ints, Floats]:
-    """Draw embeddings of landmarks `which`; return the landmark of each, and the embeddings."""
-    each = max(2, min(IMAGINED, MOST_IMAGINED // len(which)))
-    return np.repeat(which, each), _cloud(memory, memory.moments.means[which], each, seed)
-
-
-def _cloud(memory: _Memory, means: Floats, each: int, seed: int) -> Floats:
-    """Draw `each` embeddings about each of (K, D) means."""
-    rng = np.random.default_rng(seed)
-    drawn = rng.standard_normal((len(means) * each, means.shape[1]), np.float32)
-    cloud: Floats = np.repeat(means, each, axis=0) + SPREAD * (drawn @ memory.noise.T)
-    return cloud
-
-
 def _even(labels: Ints) -> Floats:
     """Return weights under which every class sums to 1."""
-    return np.asarray(1 / np.bincount(labels)[labels])
+    weights: Floats = 1 / np.bincount(labels)[labels]
+    return weights
 
 
-def _figures(said: Said | None, numbers: Floats, memory: _Memory) -> dict[str, Any]:
-    """Return top-1 of held-out new photos among all landmarks, with its interval."""
-    base = int(memory.base.sum())
-    rows = np.zeros(0, np.intp) if said is None else np.flatnonzero(said.labels >= base)
-    if said is None or not len(rows):
+def _figures(said: Said | None, numbers: Floats) -> dict[str, Any]:
+    """Return top-1 of the held-out photos among all landmarks, with its interval.
+
+    Known landmarks are judged by the rows they had before they got more examples.
+    """
+    if said is None:
         return {"taught_n": 0, "taught_top1": None, "taught_top1_interval": None}
-    n = len(rows)
-    top1 = top_k_accuracy(said.logits(numbers)[rows], said.labels[rows])
+    n = len(said.labels)
+    top1 = top_k_accuracy(said.logits(numbers), said.labels)
     low, high = wilson_interval(round(top1 * n), n)
     return {"taught_n": n, "taught_top1": top1, "taught_top1_interval": [low, high]}
 
 
-def _statistics(bundle: Bundle, memory: _Memory, head: Head) -> Statistics:
+def _statistics(bundle: Bundle, memory: Memory, head: Head) -> Statistics:
     """Return the old statistics with the new photos added; what is not told of stays."""
-    statistics = {name: a for name, a in bundle.statistics.items() if name != "whitening"}
-    statistics |= {
+    statistics: dict[str, Floats] = {
+        **{name: array for name, array in bundle.statistics.items() if name != "whitening"},
         "counts": memory.moments.counts,
         "means": memory.moments.means,
         "covariance": memory.moments.covariance,
@@ -373,17 +267,19 @@ def _statistics(bundle: Bundle, memory: _Memory, head: Head) -> Statistics:
 
 def _landmarks(bundle: Bundle, dataset: Dataset, added: tuple[str, ...]) -> tuple[Landmark, ...]:
     """Return the old landmarks, with what the dataset knows and they did not, and the new."""
-    old = []
-    for landmark in bundle.manifest.landmarks:
-        given = dataset.landmarks.get(landmark.id)
-        if given is not None:
-            missing = [f.name for f in fields(landmark) if getattr(landmark, f.name) is None]
-            news = {name: getattr(given, name) for name in missing}
-            if "lat" in news:
-                news["estimated"] = given.estimated
-            landmark = replace(landmark, **news)
-        old.append(landmark)
+    old = (
+        _completed(known, dataset.landmarks.get(known.id)) for known in bundle.manifest.landmarks
+    )
     return (*old, *(dataset.landmarks[name] for name in added))
+
+
+def _completed(known: Landmark, given: Landmark | None) -> Landmark:
+    """Fill what is not known of a landmark with what is given."""
+    if given is None:
+        return known
+    missing = [field.name for field in fields(known) if getattr(known, field.name) is None]
+    news = {name: getattr(given, name) for name in missing}
+    return replace(known, **news, estimated=given.estimated if "lat" in news else known.estimated)
 
 
 def _card(manifest: Manifest, metrics: dict[str, Any]) -> str:
