@@ -3,7 +3,7 @@
 Both learn from the same photos and are measured on the same held-out ones, near-duplicates
 kept on one side. Time is that of the whole command, from cold.
 
-    python benchmarks/fast_path.py [--epochs 15] [--size 128]
+    python benchmarks/fast_path.py [--epochs 15] [--size 128] [--photos N]
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+from receipt import receipt
 from shared import link, photos_of
 from table import publish
+from waymark.bundle.format import read_bundle
 
 LEVELS = "--levels=place,landmark"
 
@@ -34,12 +36,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--epochs", type=int, default=15, help="of the second stage")
     parser.add_argument("--size", type=int, default=128, help="of the deep path's input")
+    parser.add_argument("--photos", type=int, help="only so many, evenly over the landmarks")
     arguments = parser.parse_args()
     root = photos_of("provence")
     figures: dict[str, dict[str, Any]] = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        photos = [path for path in root.rglob("*") if path.is_file()]
+        photos = sorted(path for path in root.rglob("*") if path.is_file())
+        photos = photos[:: max(1, len(photos) // (arguments.photos or len(photos)))]
         dataset = link(photos, root=root, into=folder / "provence")
         waymark("data", "split", str(dataset), LEVELS, "--val=0.1", "--test=0.3")
         split = str(dataset / "split.csv")
@@ -72,6 +76,7 @@ def main() -> None:
             way: {key: found[key] for key in ("seconds", "top1", "top1_interval", "n")}
             for way, found in figures.items()
         },
+        **receipt(read_bundle("world")),
     )
 
 

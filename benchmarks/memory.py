@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import psutil
@@ -96,8 +96,6 @@ def train(dataset: Path, run: Path, recipe: Path, settings: list[str], distil: s
 
 def one_stage(folder: Path) -> Path:
     """Write `finetune` with a single stage, and return where."""
-    from dataclasses import replace
-
     from waymark.training.recipes import FINETUNE
 
     path = folder / "finetune-once.toml"
@@ -128,8 +126,8 @@ def main() -> None:
                 usages[count] = train(dataset, run, recipe, arguments.settings, distil)
     fewest = arguments.photos[0]
     more = {
-        d: {n: u.peak - usages[fewest].peak for n, u in usages.items()}
-        for d, usages in used.items()
+        distil: {count: usage.peak - usages[fewest].peak for count, usage in usages.items()}
+        for distil, usages in used.items()
     }
     most = max(value for values in more.values() for value in values.values())
     publish(

@@ -157,3 +157,19 @@ def test_slim_leaves_the_backbone_out(tmp_path, parent, folder):
 
     assert fit_linear(dataset, parent, slim=True).bundle.backbone is None
     assert fit_linear(dataset, parent).bundle.backbone == parent.backbone
+
+
+def test_without_negatives_few_known_photos_are_called_unknown(
+    tmp_path: Path, world_path: Path
+) -> None:
+    """New views of taught samples are rejected about as seldom as the rule says."""
+    from waymark.evaluation.evaluate import evaluate
+    from waymark.samples import SAMPLES, write_samples
+
+    names = SAMPLES[:6]
+    write_samples(tmp_path / "a", per_landmark=10, seed=1, size=(200, 150), names=names)
+    write_samples(tmp_path / "b", per_landmark=10, seed=2, size=(200, 150), names=names)
+    fitted = fit_linear(read_dataset(tmp_path / "a"), read_bundle(world_path), cached=False)
+    said = evaluate(Recogniser(fitted.bundle), read_dataset(tmp_path / "b"))
+
+    assert said.figures["known_called_unknown"] <= 0.2

@@ -68,7 +68,11 @@ def _expand(photos: Iterable[Path]) -> Iterator[Path]:
     from waymark.errors import DatasetError
 
     for path in photos:
-        if not path.is_dir():
+        try:
+            folder = path.is_dir()
+        except OSError:  # a name that is too long, say: reading it will tell
+            folder = False
+        if not folder:
             yield path
             continue
         found, _ = list_photos(path)

@@ -1,7 +1,8 @@
 """Learn when to say "no landmark I know".
 
-In:  logits and embeddings of photos of known landmarks and of negatives, none of them
-     photos that the network or the class means learnt from.
+In:  logits and embeddings of photos of known landmarks and of negatives; none of them
+     photos that the network learnt from, nor the class means, unless `refit` can make
+     these again without them.
 Out: the `UnknownRule` that `recognise/decision.py` applies: a regularised logistic
      regression on few features, with a threshold that calls at most a stated share of
      known photos unknown.
@@ -14,6 +15,7 @@ what a parent bundle knows to be something else, or to points between the landma
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -29,6 +31,7 @@ from waymark.recognise.decision import FEATURES, unknown_features
 
 Floats = NDArray[np.floating]
 Ints = NDArray[np.integer]
+Refit = Callable[[NDArray[np.bool_]], Statistics]
 FOLDS = 5
 FEWEST = 10  # negatives; fewer say nothing
 WORTH = 0.001  # AUROC that a further feature has to add
@@ -55,6 +58,7 @@ def fit_unknown_rule(
     rejected: float = REJECTED,
     normalise: bool = False,
     outsiders: Floats | None = None,
+    refit: Refit | None = None,
     seed: int = 0,
 ) -> UnknownRule:
     """Fit and cross-validate the rule that tells unknown photos from known ones.
@@ -72,6 +76,9 @@ def fit_unknown_rule(
         outsiders: (K, D), mean embeddings that are none of the classes, such as a parent
             bundle's negative centroids and those of its landmarks that are not in this
             bundle; used without negatives.
+        refit: gives the statistics without some of the known photos, for where the
+            statistics were made of these very photos: each is then measured against
+            those of the others, as a new photo will be.
         seed: of the folds and the imagined negatives.
 
     Returns:
@@ -102,7 +109,7 @@ def fit_unknown_rule(
         few = outsiders is None or len(outsiders) < FOLDS
         where = "between the landmarks" if few else "about what the parent knows"
         origin = f"{IMAGINED} imagined negatives {where}"
-    table = _measure(known, negatives, known_labels, statistics, rng)
+    table = _measure(known, negatives, known_labels, refit or (lambda _: statistics), rng)
     columns = _choose(table)
     scores = table.held_out(columns)
     threshold = _threshold(scores[~table.negative], scores[table.negative], rejected)
@@ -176,10 +183,10 @@ def _measure(
     known: _Photos,
     negatives: _Photos,
     labels: Ints,
-    statistics: Statistics,
+    statistics_of: Refit,
     rng: np.random.Generator,
 ) -> _Table:
-    """Measure the features of every photo against centroids of negatives of other folds."""
+    """Measure every photo against statistics and centroids of negatives of other folds."""
     folds = min(FOLDS, len(known.groups), len(np.unique(negatives.groups)))
     known_fold, negative_fold = (_folds(p.groups, folds, rng) for p in (known, negatives))
     features = np.zeros((len(known_fold) + len(negative_fold), len(FEATURES)))
@@ -187,8 +194,8 @@ def _measure(
     logits = np.concatenate([known.logits, negatives.logits])
     embedding = np.concatenate([known.embedding, negatives.embedding])
     for fold in range(folds):
-        around = dict(statistics)
-        if "negative_means" in statistics:
+        around = dict(statistics_of(known_fold != fold))
+        if "negative_means" in around:
             others = negatives.embedding[negative_fold != fold]
             around["negative_means"], around["negative_counts"] = centroids(others)
         inside = fold_of == fold

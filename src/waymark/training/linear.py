@@ -269,12 +269,17 @@ def _unknown_rule(
 ) -> UnknownRule:
     """Fit the rule on held-out photos, and on negatives or on what the parent knows of them."""
     seen = held.judged if held.judged.sum() >= 2 else np.ones(len(held.judged), bool)
-    whole = unseen(examples, statistics)
+    whole = examples.features.whole
     weight, bias = statistics["head_weight"], statistics["head_bias"]
     logits = held.logits if seen is held.judged else unit(whole) @ weight.T + bias
     negatives = examples.negatives.whole
     here = set(examples.names)
     others = [i for i, known in enumerate(parent.manifest.landmarks) if known.id not in here]
+    rows = np.flatnonzero(seen)
+
+    def refit(kept: Bools) -> Statistics:
+        return _without(examples, statistics, rows[~kept])
+
     outsiders = np.concatenate(
         [
             parent.statistics["means"][others],
@@ -290,8 +295,33 @@ def _unknown_rule(
         statistics=statistics,
         normalise=NORMALISE,
         outsiders=outsiders if len(outsiders) else None,
+        refit=refit,
         seed=seed,
     )
+
+
+def _without(examples: Examples, statistics: Statistics, left_out: Ints) -> Statistics:
+    """Return the statistics as they would be without some of the photos.
+
+    A landmark all of whose photos are left out keeps its mean.
+    """
+    kept = examples.learns.copy()
+    kept[left_out] = False
+    vectors, labels = examples.features.vectors[kept], examples.labels[kept]
+    present, index = np.unique(labels, return_inverse=True)
+    if len(present) < 2:
+        return statistics
+    views = vectors.shape[1]
+    found = class_statistics(
+        vectors.reshape(-1, vectors.shape[-1]),
+        np.repeat(index, views),
+        len(present),
+        groups=np.repeat(np.arange(len(vectors)), views),
+    )
+    means = statistics["means"].copy()
+    means[present] = found["means"]
+    rest = {name: array for name, array in statistics.items() if name != "whitening"}
+    return {**rest, "means": means, "covariance": found["covariance"]}
 
 
 def unseen(examples: Examples, statistics: Statistics) -> Floats:

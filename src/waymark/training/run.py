@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from waymark.training.loop import EpochReport
 
 MODEL = "model.waymark"
+ENOUGH_TO_VALIDATE = 2
+"""The fewest photos that a temperature can be fitted on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -257,6 +259,13 @@ def _deep(
     else:
         split = split_for(job.dataset, recipe, progress=progress)
         write_split(folder / "split.csv", split)
+    held_out = sum(photo.split == "val" for photo in split.photos)
+    if held_out < ENOUGH_TO_VALIDATE:
+        raise DatasetError(
+            f"{split.name} has {held_out} photos for validation; deep training needs at least "
+            f"{ENOUGH_TO_VALIDATE}. Add photos (5 of a landmark give one for validation), or "
+            "leave out --recipe: the fast path does with one photo a landmark."
+        )
     network = train_network(
         split,
         recipe,
