@@ -67,7 +67,7 @@ SELF := --no-deps --no-build-isolation --editable .
 .venv/.light: .venv/pyvenv.cfg requirements/tools.txt requirements/core.txt pyproject.toml
 	@echo "setting up .venv ..."
 	@$(PIP) --require-hashes -r requirements/tools.txt || echo "no uv here: pip takes its place"
-	@$(UV) --require-hashes -r requirements/core.txt || $(PIP) --require-hashes -r requirements/core.txt
+	@$(UV) --compile-bytecode --require-hashes -r requirements/core.txt || $(PIP) --require-hashes -r requirements/core.txt
 	@$(UV) $(SELF) || $(PIP) $(SELF)
 	@touch $@
 

@@ -263,7 +263,12 @@ FOLDERS = (
     Case("splits and more", train(lambda k: k.dataset("train/a", "b")), 2, "beside them, 'b'"),
     Case("one landmark", train(lambda k: k.dataset("brick")), 2, "at least two"),
     Case("one landmark, deep", train(lambda k: k.dataset("brick"), *deep()), 2, "at least two"),
-    Case("too few to validate", train(two, *deep("val=0.01")), 2, "photos for validation"),
+    Case(
+        "too few to validate",
+        train(lambda k: k.dataset("a", "b", photos=1), *deep()),
+        2,
+        "0 photos for validation",
+    ),
     Case("one photo a landmark", train(lambda k: k.dataset("a", "b", photos=1)), 0, "too few"),
     Case("a landmark of one photo", train(lambda k: k.photo("photos/c/0.png") and two(k)), 0),
     Case("only unknown", train(lambda k: k.dataset("unknown")), 2, "negatives"),
