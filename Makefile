@@ -37,6 +37,10 @@ bench: .venv/.full
 	$(BIN)/python benchmarks/predict_speed.py
 	$(BIN)/python benchmarks/fast_path.py
 	$(BIN)/python benchmarks/memory.py
+	$(BIN)/python benchmarks/teach_provence.py
+	$(BIN)/python benchmarks/robustness.py
+	$(BIN)/python benchmarks/frontier.py
+	$(BIN)/python benchmarks/world.py
 
 proof: .venv/.full
 	$(BIN)/python benchmarks/proof_photos.py --photos 10000

@@ -91,7 +91,8 @@ def test_filters_shrink_as_their_libraries_do(robustness: ModuleType, photo: Ima
     large = Image.fromarray(stripes)
     linear = opened(made[f"800 to {SIZE} px, OpenCV linear"](photo, large))
     smooth = opened(made[f"800 to {SIZE} px, Pillow bilinear"](photo, large))
-    assert smooth[:, 4:-4].std() < 1 < 50 < linear[:, 4:-4].std()
+    assert smooth[:, 4:-4].std() < 1
+    assert linear[:, 4:-4].std() > 50
     big = robustness.enlarged(photo)
     area = opened(made[f"800 to {SIZE} px, OpenCV area"](photo, big)).astype(int)
     box = opened(made[f"800 to {SIZE} px, Pillow box"](photo, big)).astype(int)

@@ -26,6 +26,9 @@ from waymark.progress import Progress, silent
 from waymark.training.features import embed_photos
 
 Floats = NDArray[np.float32]
+CHUNK = 2048
+SAMPLE = 6000
+"""Photos that the covariance is estimated from, evenly over the landmarks."""
 
 
 def assemble(
@@ -81,18 +84,17 @@ def assemble(
         notice=notice,
     )
     train, val = dataset.of_split("train"), dataset.of_split("val")
-    embedded, labels = _embed(draft, train, progress)
-    missing = set(range(len(dataset.labels))) - set(labels.tolist())
-    if missing:
-        names = ", ".join(dataset.labels[i] for i in sorted(missing))
+    means, counts, sample, labels = _sums(draft, train, progress)
+    if missing := [name for name, n in zip(dataset.labels, counts, strict=True) if not n]:
         raise DatasetError(
-            f"no training photo of {names} can be read. Remove the folder, or mend its photos."
+            f"no training photo of {', '.join(missing)} can be read. "
+            "Remove the folder, or mend its photos."
         )
     seen = embed_photos(draft, train.negatives, views=1, cached=False, progress=progress).whole
     statistics: Statistics = class_statistics(
-        embedded, labels, len(dataset.labels), seen if len(seen) else None, seed=seed
+        sample, labels, len(dataset.labels), seen if len(seen) else None, seed=seed
     )
-    statistics |= {"head_weight": weight, "head_bias": bias}
+    statistics |= {"means": means, "counts": counts, "head_weight": weight, "head_bias": bias}
     known, truth = _embed(draft, val, progress)
     unseen = embed_photos(draft, val.negatives, views=1, cached=False, progress=progress).whole
     logits = known @ weight.T + bias
@@ -113,6 +115,43 @@ def assemble(
             ),
         ),
     )
+
+
+def _sums(
+    bundle: Bundle, dataset: Dataset, progress: Progress
+) -> tuple[Floats, Floats, Floats, NDArray[np.intp]]:
+    """Embed the training photos a few at a time, so that memory does not grow with them.
+
+    Returns:
+        Mean embedding (C, D) and number (C,) of every landmark's photos, and of an even
+        sample of at most `SAMPLE` photos, for the covariance, embeddings and labels.
+    """
+    classes, width = len(dataset.labels), int(bundle.manifest.backbone["num_features"])
+    sums, counts = np.zeros((classes, width)), np.zeros(classes)
+    most = max(1, SAMPLE // classes)
+    kept: list[tuple[Floats, NDArray[np.intp]]] = []
+    for start in range(0, len(dataset.photos), CHUNK):
+        part = replace(dataset, photos=dataset.photos[start : start + CHUNK])
+        embedded, labels = _embed(bundle, part, silent)
+        np.add.at(sums, labels, embedded)
+        chosen = counts[labels] + _place_in_class(labels) < most
+        kept.append((embedded[chosen], labels[chosen]))
+        counts += np.bincount(labels, minlength=classes)
+        done = min(start + CHUNK, len(dataset.photos))
+        progress(done, len(dataset.photos), "embedding photos")
+    means = (sums / np.maximum(counts, 1)[:, None]).astype(np.float32)
+    sample = np.concatenate([rows for rows, _ in kept])
+    return means, counts.astype(np.float32), sample, np.concatenate([of for _, of in kept])
+
+
+def _place_in_class(labels: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Return how many earlier photos have the same label, for each photo."""
+    seen: dict[int, int] = {}
+    places = np.zeros(len(labels), np.intp)
+    for i, label in enumerate(labels.tolist()):
+        places[i] = seen.get(label, 0)
+        seen[label] = places[i] + 1
+    return places
 
 
 def _embed(bundle: Bundle, dataset: Dataset, progress: Progress) -> tuple[Floats, NDArray[np.intp]]:

@@ -124,6 +124,10 @@ def train(
 
 
 def _check(dataset: Dataset, recipe: Recipe, weights: Path | None) -> None:
+    """Refuse, before anything heavy is loaded, what could not be trained."""
+    from waymark.models.backbones import find_backbone
+
+    find_backbone(recipe.backbone)
     if recipe.kind == "linear" and weights is not None:
         raise ConfigError(
             f"weights are for deep training, and the recipe {recipe.name!r} fits a head on a "
