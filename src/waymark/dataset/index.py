@@ -310,7 +310,7 @@ def _read_folder(root: Path, levels: tuple[str, ...] | None) -> Dataset:
             skipped.append(Skipped(printable(path), f"misplaced; expected {expected}"))
     return Dataset(
         root=root,
-        name=printable(root.resolve().name) or "dataset",
+        name=_name(root.resolve()),
         photos=_name_photos(rows, levels or ("landmark",)),
         negatives=tuple(negatives),
         skipped=tuple(skipped),
@@ -384,3 +384,9 @@ def _nothing_in(path: Path, dataset: Dataset) -> str:
 
 def _words(error: Exception) -> str:
     return (getattr(error, "strerror", None) or str(error)).lower()
+
+
+def _name(root: Path) -> str:
+    """Return what a dataset is called: its folder, and the one above if that is a split."""
+    inner = root.name in _SPLIT_OF_FOLDER and bool(root.parent.name)
+    return printable(f"{root.parent.name}-{root.name}" if inner else root.name) or "dataset"
