@@ -25,13 +25,12 @@ from numpy.typing import NDArray
 
 from predict_speed import exhaust, write_photos
 from receipt import receipt
-from robustness import CLEAN, SPLIT_FILE, changes, count_right, spread, val_photos
+from robustness import CLEAN, SPLIT_FILE, changes, count_right, spread, world_split
 from shared import photos_of
 from table import publish
 from waymark.bundle.format import Bundle, encode, read_bundle
 from waymark.bundle.quantise import quantise
 from waymark.dataset.index import Photo, read_dataset
-from waymark.dataset.split import read_split
 from waymark.evaluation.metrics import wilson_interval
 from waymark.photo import decode_many, read_photo
 from waymark.preprocess import prepare
@@ -197,9 +196,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
     bundle = read_bundle(arguments.bundle)
-    learnt = read_split(arguments.split_csv, read_dataset(photos_of("world/train")))
+    learnt = world_split(arguments.split_csv)
     calibration = spread(learnt.of_split("train").photos, arguments.calibration)
-    photos = spread(val_photos(arguments.split_csv), arguments.photos)
+    photos = spread(learnt.of_split("val").photos, arguments.photos)
     made = candidates(bundle, arguments.sizes, calibration, arguments.without)
     for candidate in made.values():
         judge(candidate, photos)

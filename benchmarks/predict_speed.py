@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import functools
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -24,7 +23,9 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 import waymark
+from receipt import receipt
 from table import publish
+from waymark.bundle.format import read_bundle
 from waymark.photo import decode_many
 from waymark.recognise.session import cores
 from waymark.samples import DISTRACTORS, SAMPLES, render
@@ -90,13 +91,6 @@ def ways(paths: Sequence[Path], workers: int) -> dict[str, Callable[[], None]]:
     return found
 
 
-def commit() -> str:
-    """Return the commit that was measured, or "" outside a checkout."""
-    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return done.stdout.strip()
-
-
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -133,9 +127,7 @@ def main() -> None:
         note=f"Median of {arguments.rounds} rounds over {len(paths)} rendered photos of "
         f"{megabytes:.1f} MB, {arguments.workers} workers.",
         photos_per_second=speeds,
-        command=f"python benchmarks/predict_speed.py --photos {arguments.photos} "
-        f"--rounds {arguments.rounds} --workers {arguments.workers}",
-        commit=commit(),
+        **receipt(read_bundle("world")),
     )
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from receipt import HERE, receipt
 from shared import photos_of
 from table import publish
 from waymark.bundle.format import read_bundle
-from waymark.dataset.index import Photo, read_dataset
+from waymark.dataset.index import Dataset, Photo, read_dataset
 from waymark.dataset.split import read_split
 from waymark.errors import PhotoError
 from waymark.evaluation.metrics import wilson_interval
@@ -154,10 +155,18 @@ def count_right(
     return dict(zip(made, right.tolist(), strict=True)), len(truth)
 
 
+def world_split(split_file: Path) -> Dataset:
+    """Return world/train as a training split it; stop quietly where that was elsewhere."""
+    whole = read_dataset(photos_of("world/train"))
+    if not split_file.is_file():
+        print("skipped: no split.csv of a training on world/train; name one with --split-csv")
+        sys.exit(0)
+    return read_split(split_file, whole)
+
+
 def val_photos(split_file: Path) -> tuple[Photo, ...]:
     """Return the photos of world/train that a training kept for validation."""
-    whole = read_dataset(photos_of("world/train"))
-    return read_split(split_file, whole).of_split("val").photos
+    return world_split(split_file).of_split("val").photos
 
 
 def spread(photos: Sequence[Photo], most: int | None) -> Sequence[Photo]:

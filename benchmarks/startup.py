@@ -17,8 +17,9 @@ import tempfile
 import time
 from pathlib import Path
 
+from receipt import receipt
 from table import publish
-from waymark.bundle.format import find_bundle, read_bundle
+from waymark.bundle.format import read_bundle
 from waymark.samples import SAMPLES, render
 
 HERE = Path(__file__).parent
@@ -38,7 +39,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=7)
     runs = parser.parse_args().runs
-    size = read_bundle(find_bundle("world")).manifest.preprocess.size
+    bundle = read_bundle("world")
+    size = bundle.manifest.preprocess.size
     with tempfile.TemporaryDirectory() as folder:
         photo = Path(folder) / "photo.jpg"
         render(SAMPLES[0], seed=0, size=(4000, 3000)).save(photo, quality=90)
@@ -65,6 +67,7 @@ def main() -> None:
         rows=[[name, f"{value:.2f}", f"{value / best:.1f}"] for name, value in medians.items()],
         note=f"Median of {runs} runs, a 12-megapixel JPEG, network input {size} px.",
         seconds=times,
+        **receipt(bundle),
     )
 
 

@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from receipt import receipt
 from shared import link, photos_of
 from table import publish
 from waymark.bundle.format import Bundle, read_bundle
@@ -171,18 +172,13 @@ def main() -> None:
         trained = f"trained alone (cv_top1, n = {metrics['cv_n']})"
         rows.append([trained, f"{seconds:.1f}", f"{metrics['cv_top1']:.4f}", "", ""])
         figures["trained"] = {"seconds": seconds, "cv_top1": metrics["cv_top1"]}
-    commit = subprocess.run(
-        ["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False
-    )
     publish(
         "teach",
         columns=["", "seconds", "new top-1", "world/test top-1", "unknown AUROC"],
         rows=rows,
         note=f"{len(held_out)} photos of 23 landmarks held out; commands from cold, no torch.",
         figures=figures,
-        bundle=world.sha256,
-        command=f"python {shlex.join(sys.argv)}",
-        commit=commit.stdout.strip() or "none yet",
+        **receipt(world),
     )
 
 

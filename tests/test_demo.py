@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
 import re
 from collections.abc import Iterator, Sequence
 from html.parser import HTMLParser
@@ -68,6 +69,17 @@ def card(**changes: Any) -> Card:
         "guesses": (Guess.of(EIFFEL, 0.9),), "unknown_score": 0.1,
     }  # fmt: skip
     return Card(**(values | changes))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="names of files are bytes on POSIX only")
+def test_a_name_that_is_no_text_does_not_stop_the_page(tmp_path: Path) -> None:
+    """Linux allows any bytes as the name of a file."""
+    photo = Path(os.fsdecode(os.fsencode(tmp_path) + b"/known-\xff.png"))
+    render(SAMPLES[0], seed=0, size=(64, 48)).save(photo)
+
+    page = demo_photos([photo], tmp_path / "out", recogniser=Oracle())  # type: ignore[arg-type]
+
+    assert "known-?.png" in page.read_text(encoding="utf-8")
 
 
 def test_a_new_folder_is_made_and_marked(tmp_path: Path) -> None:

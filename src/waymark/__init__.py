@@ -111,7 +111,9 @@ def _keep(bundle: str | os.PathLike[str]) -> Recogniser:
 
     file = find_bundle(bundle).resolve()
     key = (str(file), file.stat().st_mtime_ns)
-    if key not in _loaded:
+    kept = _loaded.get(key)
+    if kept is None:
+        kept = load(file)
         _loaded.clear()
-        _loaded[key] = load(file)
-    return _loaded[key]
+        _loaded[key] = kept
+    return kept

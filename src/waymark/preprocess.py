@@ -51,7 +51,7 @@ class Preprocess:
 
     def __post_init__(self) -> None:
         """Refuse values that no network could be fed with."""
-        if not 32 <= self.size <= 1024 or self.size % 32:
+        if type(self.size) is not int or not 32 <= self.size <= 1024 or self.size % 32:
             raise ConfigError(
                 f"size is {self.size} px; it must be a multiple of 32 between 32 and 1024."
             )
@@ -63,8 +63,8 @@ class Preprocess:
             )
         if len(self.mean) != 3 or len(self.std) != 3 or not all(s > 0 for s in self.std):
             raise ConfigError("mean and std need three values each, and std must be positive.")
-        if self.decode < 1:
-            raise ConfigError(f"decode is {self.decode}; it must be at least 1.")
+        if not 1 <= self.decode <= 64:
+            raise ConfigError(f"decode is {self.decode}; it must be between 1 and 64.")
 
     @property
     def min_side(self) -> int:

@@ -236,6 +236,9 @@ BAD_VALUES = {
     "scale 0": (("unknown", "scale"), [0.0, 1, 1], "scale"),
     "preprocess": (("preprocess", "size"), 33, "multiple of 32"),
     "preprocess key": (("preprocess", "blur"), 1, "unknown fields"),
+    "size no integer": (("preprocess", "size"), 64.0, "multiple of 32"),
+    "decode": (("preprocess", "decode"), 1e308, "between 1 and 64"),
+    "half a character": (("tasks", 0, "class_names", 0, "name"), "\ud800", "is no JSON"),
     "fast size": (("sizes", "fast"), 10_000_000, "multiple of 32"),
     "width": (("backbone", "num_features"), 8, "does not fit"),
     "head": (("head",), {}, "head.normalise"),
@@ -302,6 +305,7 @@ BAD_STATISTICS = {
     "extra": ({"photos": np.zeros(3)}, "no bundle has"),
     "shape": ({"counts": np.zeros(4)}, "shape"),
     "nan": ({"head_bias": np.full(3, np.nan)}, "cannot be"),
+    "no list of negatives": ({"negative_means": np.zeros(())}, "shape"),
     "few negatives": ({"negative_counts": np.full(2, 9.0)}, "at least 10"),
     "lone negatives": ({"negative_counts": None}, "belong together"),
 }

@@ -74,6 +74,18 @@ def test_external_weights_are_found_in_attributes_too():
         check_model(model.SerializeToString(), ["landmark"])
 
 
+def test_sparse_weights_are_found_in_attributes_too():
+    """Their values are tensors that may lie in another file."""
+    model = onnx.load_model_from_string(MODEL)
+    values = onnx.numpy_helper.from_array(np.ones(1, np.float32), "v")
+    places = onnx.numpy_helper.from_array(np.zeros(1, np.int64), "i")
+    sparse = onnx.helper.make_sparse_tensor(values, places, [3])
+    model.graph.node.append(onnx.helper.make_node("Constant", [], ["c"], sparse_value=sparse))
+
+    with pytest.raises(BundleError, match="sparse weights"):
+        check_model(model.SerializeToString(), ["landmark"])
+
+
 def test_checking_does_not_import_onnx():
     """It would take longer than a prediction."""
     code = "import waymark.bundle.format, sys; print('onnx' in sys.modules)"

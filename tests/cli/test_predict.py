@@ -77,6 +77,20 @@ def test_folders_stand_for_the_photos_in_them(bundle: Path, tmp_path: Path):
     assert sorted(said[1:-1]) == sorted(map(str, inside))
 
 
+def test_a_broken_photo_in_a_folder_is_not_passed_over(bundle: Path, tmp_path: Path):
+    """It has its line, in its place, and the exit code is 1."""
+    folder = tmp_path / "trip"
+    photos = [save_photo(folder / name) for name in ("a.png", "c.png")]
+    (folder / "b.jpg").write_bytes(b"")
+
+    done = predict(bundle, "--json", folder)
+
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert done.exit_code == 1
+    assert [row["photo"] for row in rows] == [str(photos[0]), str(folder / "b.jpg"), str(photos[1])]
+    assert "empty" in rows[1]["error"]
+
+
 def test_text_names_place_and_score(bundle: Path, tmp_path: Path):
     """Names in English and as they are called there; no bars when piped."""
     photo = save_photo(tmp_path / "p.png")

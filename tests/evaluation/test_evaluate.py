@@ -188,3 +188,5 @@ def test_sources_of_negatives_are_the_folders_below_what_they_share(tmp_path):
     assert negative_sources(paths[:1], tmp_path / "data") == ["a"]
     assert negative_sources([], tmp_path) == []
     assert negative_sources([tmp_path / "unknown" / "1.png"], tmp_path) == ["unknown"]
+    mixed = [Path("data/a/1.png"), tmp_path / "n" / "2.png"]  # a table's own, and --negatives
+    assert len(negative_sources(mixed, Path("data"))) == 2

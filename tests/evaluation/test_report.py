@@ -86,13 +86,15 @@ def test_a_second_report_replaces_the_first(measured, tmp_path):
     """No thumbnail of an earlier report stays; other files do."""
     out = tmp_path / "out"
     write_report(measured, out)
-    (out / "notes.txt").write_text("mine")
+    mine = [out / "notes.txt", out / "plots" / "mine.png", out / "wrong" / "2024.jpg"]
+    for path in mine:
+        path.write_text("mine")
     right = replace(measured, labels=measured.guesses, sources=("",) * 13, skipped=())
 
     page = write_report(right, out, history=_history).read_text()
 
-    assert not list((out / "wrong").iterdir())
-    assert (out / "notes.txt").exists()
+    assert [path.name for path in (out / "wrong").iterdir()] == ["2024.jpg"]
+    assert all(path.exists() for path in mine)
     assert (out / "plots" / "history.png").exists()
     assert not (out / "plots" / "unknown.png").exists()
     assert "No photo was taken for another landmark" in page

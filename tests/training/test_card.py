@@ -77,6 +77,15 @@ def test_names_cannot_break_its_tables(manifest: Manifest) -> None:
     assert "| command | `waymark train photos --set a\\|b` |" in card.splitlines()
 
 
+def test_names_are_no_markup(manifest: Manifest) -> None:
+    """A page that shows the card runs nothing of what a folder is called."""
+    odd = {"<script>": {"precision": 1.0, "recall": 0.5, "f1": 0.5, "n": 2}}
+    card = model_card("<b>P", manifest, {**FIGURES, "per_class": odd}, measured_on="photos")
+
+    assert "<script>" not in card
+    assert card.startswith("# &lt;b>P\n")
+
+
 def test_what_was_not_measured_is_left_out(manifest: Manifest) -> None:
     """No row says None."""
     nothing = {**dict.fromkeys(FIGURES), "n": 0, "per_class": {}}

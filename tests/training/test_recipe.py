@@ -18,6 +18,14 @@ def test_every_recipe_survives_its_toml_form(recipe: Recipe, tmp_path: Path) -> 
     assert read_recipe(tmp_path / "r.toml") == recipe
 
 
+def test_any_text_survives_its_toml_form(tmp_path: Path) -> None:
+    """Or a run whose recipe says something on two lines could not be resumed."""
+    recipe = Recipe(about='two\nlines, "quotes", a \\ and \x7f\t é')
+    (tmp_path / "r.toml").write_text(recipe.to_toml(), encoding="utf-8")
+
+    assert read_recipe(tmp_path / "r.toml") == recipe
+
+
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=lambda recipe: recipe.name)
 def test_every_recipe_is_filled_in(recipe: Recipe) -> None:
     """A named recipe says what it is, where it is from, and names a backbone that exists."""
@@ -61,6 +69,8 @@ def test_a_setting_reaches_into_a_stage() -> None:
         ({"size": 0}, "multiple of 32"),
         ({"ema": 1.0}, "between 0.0 and"),
         ({"stages.7.lr": 1.0}, "stages 0 to 1"),
+        ({"stages": 2}, "stages.0.lr"),
+        ({"name": "../up"}, "without slashes"),
         ({"stages.0.optimiser": "adamx"}, "Did you mean 'adam"),
         ({"stages.0.epoch": 3}, "did you mean 'epochs'"),
         ({"stages.0.warmup": 9.0}, "between 0.0 and"),

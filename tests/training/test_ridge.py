@@ -46,16 +46,6 @@ def test_sums_of_parts_are_the_sums_of_the_whole(photos):
         np.testing.assert_allclose(found.covariance, expected.covariance, atol=1e-5)
 
 
-def test_statistics_bring_the_sums_back(photos):
-    """Counts, means and covariance are all there is to know."""
-    moments = Moments.of(*photos, 3)
-
-    back = Moments.from_statistics(moments.counts, moments.means, moments.covariance)
-
-    np.testing.assert_allclose(back.second, moments.second, atol=1e-6)
-    np.testing.assert_allclose(back.sums, moments.sums)
-
-
 def test_views_of_a_photo_count_once(photos):
     """Twice the same rows as two views are the photos themselves."""
     features, labels = photos

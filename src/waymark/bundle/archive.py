@@ -14,6 +14,7 @@ import io
 import struct
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Mapping
 
 from waymark.errors import BundleError
@@ -99,7 +100,7 @@ def _check(members: list[zipfile.ZipInfo], where: str) -> None:
             f"{where} has members that no bundle has ({', '.join(map(ascii, strange))}); "
             f"only {', '.join(LIMITS)} are read. Do not use this file."
         )
-    if twice := sorted({name for name in names if names.count(name) > 1}):
+    if twice := sorted(name for name, count in Counter(names).items() if count > 1):
         raise BundleError(f"{where} has {', '.join(twice)} more than once. Do not use this file.")
     for member in members:
         name, size = member.filename, member.file_size
@@ -131,5 +132,5 @@ def _read(archive: zipfile.ZipFile, member: zipfile.ZipInfo, where: str) -> byte
 def _too_large(name: str, size: int, where: str) -> str:
     return (
         f"{name} in {where} is {size / MIB:.0f} MiB; at most {LIMITS[name] // MIB} MiB are read. "
-        "Use a smaller backbone, or export with int8 weights."
+        "Use a smaller backbone."
     )

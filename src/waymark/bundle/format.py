@@ -200,6 +200,7 @@ def _parse(text: bytes) -> dict[str, Any]:
 
     try:
         values = json.loads(text.decode("utf-8"), parse_constant=refuse)
+        json.dumps(values, ensure_ascii=False).encode("utf-8")  # refuses half a character
     except (ValueError, RecursionError) as error:
         raise BundleError(f"bundle.json is no JSON ({error}); the file is damaged.") from error
     if not isinstance(values, dict):

@@ -21,12 +21,12 @@ INPUT = "photos"
 OUTPUTS = ("logits", "embedding", "feature_map")
 DOMAINS = ("", "ai.onnx")
 
-_REMAKE = "Export the bundle again with `waymark export`, or do not use this file."
+_REMAKE = "Make the bundle again with `waymark train`, or do not use this file."
 # Field numbers of onnx.proto3.
 _MODEL_GRAPH, _MODEL_FUNCTIONS = 7, 25
 _GRAPH_NODE, _GRAPH_INITIALIZER, _GRAPH_INPUT, _GRAPH_OUTPUT, _GRAPH_SPARSE = 1, 5, 11, 12, 15
 _NODE_OP, _NODE_ATTRIBUTE, _NODE_DOMAIN = 4, 5, 7
-_ATTRIBUTE_TENSORS, _ATTRIBUTE_GRAPHS = (5, 10), (6, 11)
+_ATTRIBUTE_TENSORS, _ATTRIBUTE_GRAPHS, _ATTRIBUTE_SPARSE = (5, 10), (6, 11), (22, 23)
 _TENSOR_NAME, _TENSOR_EXTERNAL, _TENSOR_LOCATION = 8, 13, 14
 _VALUE_NAME = 1
 
@@ -86,6 +86,8 @@ def _check_node(node: memoryview) -> None:
                     _check_tensor(_message(inner))
                 elif part in _ATTRIBUTE_GRAPHS:
                     raise BundleError(f"the model has control flow, which is refused. {_REMAKE}")
+                elif part in _ATTRIBUTE_SPARSE:
+                    raise BundleError(f"the model has sparse weights, which is refused. {_REMAKE}")
     if domain not in DOMAINS:
         raise BundleError(
             f"the model uses the operator {operator!a} of {domain!a}; "

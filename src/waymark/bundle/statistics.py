@@ -113,7 +113,8 @@ def check(statistics: Statistics, *, classes: dict[str, int], width: int) -> Non
     if missing := [name for name in REQUIRED if name not in statistics]:
         raise BundleError(f"statistics lacks {', '.join(missing)}. {_AGAIN}")
     count = classes["landmark"]
-    clusters = len(statistics.get("negative_means", ()))
+    found = statistics.get("negative_means")
+    clusters = len(found) if found is not None and found.ndim else 0
     shapes: dict[str, tuple[int, ...]] = {
         "counts": (count,),
         "means": (count, width),

@@ -63,7 +63,10 @@ def predict(
 
 
 def _expand(photos: Iterable[Path]) -> Iterator[Path]:
-    """Yield the photos in order, those of a folder in the folder's place."""
+    """Yield the photos in order, those of a folder in the folder's place.
+
+    What is named like a photo and is none comes too: reading it says why.
+    """
     from waymark.dataset.index import list_photos
     from waymark.errors import DatasetError
 
@@ -75,10 +78,11 @@ def _expand(photos: Iterable[Path]) -> Iterator[Path]:
         if not folder:
             yield path
             continue
-        found, _ = list_photos(path)
-        if not found:
+        found, skipped = list_photos(path)
+        broken = [file for row in skipped if not (file := Path(row.path)).is_dir()]
+        if not found and not broken:
             raise DatasetError(f"no photos in {str(path)!a}; name photos, or a folder with some.")
-        yield from found
+        yield from sorted([*found, *broken])
 
 
 def _json_line(said: Prediction | PhotoFailure) -> str:

@@ -85,11 +85,11 @@ def _report(run: Run) -> None:
     key = "cv_top1" if figures.get("cv_top1") is not None else "val_top1"
     value = figures.get(key, figures["top1"])
     low, high = figures.get(f"{key}_interval") or figures["top1_interval"] or (0.0, 1.0)
-    if value is None:
-        typer.echo("too few photos to measure: every landmark needs at least two")
-    else:
-        typer.echo(f"{key} {value:.4f} ({low:.4f} to {high:.4f}, 95 %, n = {figures['n']})")
     for skipped in figures["skipped"][:10]:
         typer.echo(f"skipped {skipped['path']}: {skipped['reason']}", err=True)
     typer.echo(f"bundle: {run.folder / 'model.waymark'}")
     typer.echo(f"report: {run.folder / 'report.html'}")
+    if value is None:
+        typer.echo("too few photos to measure: every landmark needs at least two")
+    else:
+        typer.echo(f"{key} {value:.4f} ({low:.4f} to {high:.4f}, 95 %, n = {figures['n']})")

@@ -133,8 +133,8 @@ def _degrade(image: Image.Image, rng: np.random.Generator) -> Image.Image:
         elif step == 2 and rng.random() < 0.35:
             smaller = max(24, int(side * rng.uniform(0.45, 1.0)))
             image = _resize(_resize(image, rng, smaller), rng, side)
-        elif step == 3 and rng.random() < 0.4:
-            image = _compress(image, int(rng.integers(25, 95)))
+        elif step == 3 and rng.random() < 0.5:
+            image = _compress(image, int(rng.integers(15, 95)))
     return image
 
 

@@ -96,11 +96,11 @@ def table_rows(path: Path) -> Iterator[tuple[int, Mapping[str, str | None]]]:
 
 def escaped(text: str) -> str:
     """Return a cell that no spreadsheet takes for a formula; `table_rows` undoes it."""
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    return f"'{text}" if text.lstrip("'").startswith(_FORMULA) else text
 
 
 def _unescaped(text: str) -> str:
-    return text[1:] if text[:1] == "'" and text[1:].startswith(_FORMULA) else text
+    return text[1:] if text[:1] == "'" and text.lstrip("'").startswith(_FORMULA) else text
 
 
 def _csv_rows(path: Path) -> Iterator[dict[str, str | None]]:

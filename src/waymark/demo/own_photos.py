@@ -84,7 +84,7 @@ def demo_photos(
         seconds=time.perf_counter() - started,
     )
     target = folder / "index.html"
-    target.write_text(page, encoding="utf-8")
+    target.write_text(page, encoding="utf-8", errors="replace")  # names need not be UTF-8
     return target
 
 

@@ -167,11 +167,13 @@ def negative_sources(negatives: Sequence[Path], root: Path) -> list[str]:
     own = [
         path.is_relative_to(root) and UNKNOWN in path.relative_to(root).parts for path in negatives
     ]
-    others = [str(path.parent) for path, mine in zip(negatives, own, strict=True) if not mine]
+    # made absolute, without dots: some may be relative while others are not
+    folders = [os.path.abspath(path.parent) for path in negatives]  # noqa: PTH100
+    others = [folder for folder, mine in zip(folders, own, strict=True) if not mine]
     top = Path(os.path.commonpath(others)) if others else root
     names = []
-    for path, mine in zip(negatives, own, strict=True):
-        below = () if mine else path.relative_to(top).parts[:-1]
+    for folder, mine in zip(folders, own, strict=True):
+        below = () if mine else Path(folder).relative_to(top).parts
         names.append(UNKNOWN if mine else printable(below[0] if below else top.resolve().name))
     return names
 

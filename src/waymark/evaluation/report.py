@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from waymark.dataset.index import printable
+from waymark.dataset.manifest import escaped
 from waymark.evaluation import metrics, plots
 from waymark.evaluation.evaluate import Evaluation
 from waymark.evaluation.plots import DARK, LIGHT, Theme
@@ -39,6 +40,7 @@ GALLERY, STRANGERS = 48, 24
 THUMBNAIL = 160
 GUESSES = 3
 _TABLE_ROWS = 12
+_FIGURES = ("confusion", "recall", "reliability", "unknown", "history")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,8 +99,10 @@ def write_report(
     """
     (out / "plots").mkdir(parents=True, exist_ok=True)
     (out / "wrong").mkdir(exist_ok=True)
-    for old in [*(out / "wrong").glob("[0-9]*.jpg"), *(out / "plots").glob("*.png")]:
+    for old in (out / "wrong").glob("[0-9][0-9][0-9].jpg"):
         old.unlink()
+    for name in _FIGURES:  # nothing else: the folder may be somebody's own
+        (out / "plots" / f"{name}.png").unlink(missing_ok=True)
     pictures = []
     for name, (heading, caption, draw) in _drawings(evaluation, history).items():
         png = plots.to_png(draw(LIGHT))
@@ -278,12 +282,7 @@ def _write_wrong(path: Path, wrong: Sequence[Wrong]) -> None:
         for w in wrong:
             cells = [printable(w.path), w.truth, w.known, w.guesses[0][0]]
             numbers = [f"{w.score:.4f}", f"{w.unknown_score:.4f}"]
-            table.writerow([_disarmed(str(cell)) for cell in cells] + numbers)
-
-
-def _disarmed(cell: str) -> str:
-    """Keep a spreadsheet from running a cell as a formula."""
-    return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
+            table.writerow([escaped(str(cell)) for cell in cells] + numbers)
 
 
 def _picture(name: str, title: str, caption: str, light: bytes, dark: bytes) -> Picture:

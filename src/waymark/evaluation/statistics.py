@@ -25,7 +25,6 @@ def class_statistics(
     negatives: Floats | None = None,
     groups: Ints | None = None,
     *,
-    negative_groups: Ints | None = None,
     seed: int = 0,
 ) -> Statistics:
     """Mean of each class, shared covariance about it, and centroids of the negatives.
@@ -36,7 +35,6 @@ def class_statistics(
         n_classes: C.
         negatives: (M, D), photos of no landmark.
         groups: (N,), photo number of each row, where some rows are views of one photo.
-        negative_groups: (M,), the same for the negatives.
         seed: of the clustering.
 
     Returns:
@@ -65,11 +63,8 @@ def class_statistics(
         "means": means.astype(np.float32),
         "covariance": shared_covariance(embedding - means.astype(np.float32)[labels], n_classes),
     }
-    if negatives is not None:
-        if negative_groups is not None:
-            negatives = _mean_of_each(negatives, negative_groups)
-        if len(negatives) >= MIN_CENTROID:
-            found["negative_means"], found["negative_counts"] = centroids(negatives, seed=seed)
+    if negatives is not None and len(negatives) >= MIN_CENTROID:
+        found["negative_means"], found["negative_counts"] = centroids(negatives, seed=seed)
     return found
 
 
@@ -126,12 +121,3 @@ def centroids(embedding: Floats, *, seed: int = 0) -> tuple[Floats, Floats]:
         others = np.delete(np.arange(len(names)), smallest)
         distance = ((homeless[:, None] - means[None, others]) ** 2).sum(axis=2)
         places[places == smallest] = others[distance.argmin(axis=1)]
-
-
-def _mean_of_each(embedding: Floats, groups: Ints) -> Floats:
-    """Return the mean embedding of each group, (G, D)."""
-    _, places, counts = np.unique(groups, return_inverse=True, return_counts=True)
-    sums = np.zeros((len(counts), embedding.shape[1]))
-    np.add.at(sums, places, embedding)
-    means: Floats = sums / counts[:, None]
-    return means

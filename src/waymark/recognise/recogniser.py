@@ -235,11 +235,17 @@ class Recogniser:
         """Run (N, V, 3, H, W) views; the outputs (N, ...) are means over the views."""
         count, each = views.shape[:2]
         arrays = self._session.run(views.reshape(count * each, *views.shape[2:]), outputs)
-        if LOGITS in arrays and arrays[LOGITS].shape[1] != len(self.bundle.manifest.landmarks):
-            raise BundleError(
-                f"the model gives {arrays[LOGITS].shape[1]} logits, bundle.json names "
-                f"{len(self.bundle.manifest.landmarks)} landmarks; the bundle is damaged."
-            )
+        manifest = self.bundle.manifest
+        for name, classes in (
+            (LOGITS, manifest.landmarks),
+            (_CATEGORY_LOGITS, manifest.categories),
+        ):
+            wanted = (count * each, len(classes))
+            if name in arrays and arrays[name].shape != wanted:
+                raise BundleError(
+                    f"the model gives {name} of shape {arrays[name].shape}, bundle.json asks for "
+                    f"{wanted}; the bundle is damaged."
+                )
         if not all((np.abs(array) <= LARGEST).all() for array in arrays.values()):
             raise BundleError("the model gives numbers that cannot be; the bundle is damaged.")
         return {

@@ -24,7 +24,7 @@ def model_card(
     origin = manifest.provenance
     rule = manifest.unknown
     lines = [
-        f"# {name}",
+        f"# {_cell(name)}",
         "",
         f"Names {len(manifest.landmarks)} landmarks in photos. A waymark bundle; "
         "use it with `waymark predict --bundle FILE PHOTO`.",
@@ -93,7 +93,8 @@ def _table(rows: Mapping[str, Any]) -> list[str]:
 
 
 def _cell(value: Any) -> str:
-    return str(value).replace("|", "\\|").replace("\n", " ")
+    """Keep a value within its cell, and Markdown's HTML out of it."""
+    return str(value).replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")
 
 
 def _share(figures: Mapping[str, Any], key: str) -> str | None:

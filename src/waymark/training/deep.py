@@ -145,6 +145,28 @@ def split_for(dataset: Dataset, recipe: Recipe, *, progress: Progress = silent) 
     return parted
 
 
+def start_knows(recipe: Recipe, weights: Path | None) -> int:
+    """Return how many landmarks the weights that a training starts from were trained on."""
+    from waymark.bundle.format import read_bundle
+
+    if recipe.start != "world" or weights is not None:
+        return 0
+    return len(read_bundle("world").manifest.landmarks)
+
+
+def notice_of(recipe: Recipe, weights: Path | None) -> str:
+    """Return what the licence of the weights that a training starts from asks to be said."""
+    from waymark.models.backbones import find_backbone
+
+    if recipe.start == "random" and weights is None:
+        return ""
+    spec = find_backbone(recipe.backbone)
+    return (
+        f"The network started from weights of {spec.name} ({spec.source}) and was changed by "
+        f"further training. The licence of these weights, as timm publishes them: {spec.licence}.\n"
+    )
+
+
 def exported(
     network: Classifier, preprocess: Preprocess
 ) -> tuple[bytes, tuple[NDArray[np.float32], NDArray[np.float32]], bytes]:

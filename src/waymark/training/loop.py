@@ -50,7 +50,7 @@ class EpochReport:
         photos: photos trained on.
         seconds: of wall clock, validation included.
         memory_mb: largest resident memory of the process so far.
-        is_best: the best so far in what the recipe chooses by.
+        is_best: the lowest validation loss so far.
     """
 
     epoch: int
@@ -148,9 +148,8 @@ def fit(
                 setup, network, batches, step, stage=stage, epoch=epoch, first=finished
             )
             val_loss, val_top1 = _measure(setup, watch)
-            cost = val_loss if recipe.choose == "val_loss" else 1 - val_top1
-            is_best = cost < best
-            best, stale = (cost, 0) if is_best else (best, stale + 1)
+            is_best = val_loss < best
+            best, stale = (val_loss, 0) if is_best else (best, stale + 1)
             if accelerator.is_main_process:
                 checkpoint.save(
                     step, stage=number, epoch=epoch, best=best, stale=stale, is_best=is_best

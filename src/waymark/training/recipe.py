@@ -6,6 +6,7 @@ ones with a name; a user's own is a TOML file of the same fields.
 
 from __future__ import annotations
 
+import json
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -23,7 +24,6 @@ Augment = Literal["none", "flip", "light", "strong"]
 ClassWeights = Literal["none", "inverse", "balanced"]
 Precision = Literal["auto", "float32", "bfloat16"]
 Kind = Literal["deep", "linear"]
-Choose = Literal["val_loss", "val_top1"]
 
 Record = TypeVar("Record", bound=Any)
 
@@ -112,13 +112,12 @@ class Recipe:
         precision: `auto` is bfloat16 on a GPU that has it and float32 on a CPU.
         channels_last: memory format; faster for convolutions on CPU and GPU.
         compile: torch.compile the training step (needs a C++ compiler).
-        choose: what the kept epoch is the best in; loss and accuracy part ways where
-            label smoothing and negatives keep a network from being sure.
         patience: epochs that are not better before stopping; 0 is off.
         val: fraction of the training photos kept for validation, where none is given.
         workers: processes that read and augment photos; 0 is in the training process.
         seed: the same seed on the same CPU gives the same metrics.
-        views: `linear` only: views of each photo that are embedded (2 adds the mirror image).
+        views: `linear` only: views of each photo that are embedded (2 adds its centre, 3
+            the mirror image).
     """
 
     name: str = "custom"
@@ -150,7 +149,6 @@ class Recipe:
     precision: Precision = "auto"
     channels_last: bool = True
     compile: bool = False
-    choose: Choose = "val_loss"
     patience: int = 0
     val: float = 0.1
     workers: int = 1
@@ -160,6 +158,11 @@ class Recipe:
     def __post_init__(self) -> None:
         """Refuse impossible values, naming the field and what it may be."""
         check_types(self, "recipe")
+        if not self.name.isprintable() or not self.name or set(self.name) & set("/\\"):
+            raise ConfigError(
+                f"a recipe's name is {self.name!a}; runs are named after it, so it needs "
+                "printable characters, without slashes."
+            )
         if not self.stages:
             raise ConfigError("recipe has no stages; add at least one [[stages]] table.")
         for name in ("size", "predict_size", "fast_size", "distil_size"):
@@ -178,7 +181,7 @@ class Recipe:
         _between(self, "patience", 0, 100_000)
         _between(self, "val", 0.01, 0.9)
         _between(self, "workers", 0, 256)
-        _between(self, "views", 1, 2)
+        _between(self, "views", 1, 3)
 
     @property
     def epochs(self) -> int:
@@ -209,11 +212,15 @@ class Recipe:
             head, _, rest = key.partition(".")
             number, _, name = rest.partition(".")
             if head == "stages" and rest:
-                if not number.isdigit() or int(number) >= len(stages):
+                if not number.isdecimal() or int(number) >= len(stages):
                     raise ConfigError(
                         f"no stage {number!r}; this recipe has stages 0 to {len(stages) - 1}."
                     )
                 stages[int(number)] = _replaced(stages[int(number)], {name: value}, "stage")
+            elif key == "stages":
+                raise ConfigError(
+                    "stages cannot be set whole; set a field of one: stages.0.lr=1e-3."
+                )
             else:
                 plain[key] = value
         return _replaced(self, {**plain, "stages": tuple(stages)}, "recipe")
@@ -306,5 +313,6 @@ def _toml(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):
-        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+        # A JSON string is a TOML string, but for the one control character that JSON lets be.
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     return repr(value)

@@ -41,7 +41,6 @@ FINETUNE = Recipe(
     clip=5.0,
     ema=0.998,
     negatives=0.5,
-    choose="val_top1",
 )
 
 WORLD = Recipe(
@@ -73,6 +72,15 @@ WORLD = Recipe(
             schedule="cosine",
             size=128,
         ),
+        Stage(
+            epochs=1,
+            lr=1.5e-4,
+            backbone_lr=0.5,
+            layer_decay=0.85,
+            weight_decay=0.02,
+            schedule="cosine",
+            size=128,
+        ),
     ),
     batch=64,
     dropout=0.2,
@@ -83,7 +91,6 @@ WORLD = Recipe(
     clip=5.0,
     ema=0.998,
     negatives=0.5,
-    choose="val_top1",
     distil=1.0,
     distil_size=160,
 )

@@ -52,16 +52,6 @@ class Moments:
         counts = np.bincount(labels, minlength=n_classes).astype(np.float64)
         return cls(counts / views, sums / views, second / views)
 
-    @classmethod
-    def from_statistics(cls, counts: Floats, means: Floats, covariance: Floats) -> Self:
-        """Rebuild the sums from counts (C,), means (C, D) and the covariance (D, D) within."""
-        photos = np.asarray(counts, np.float64)
-        middles = np.asarray(means, np.float64)
-        sums = middles * photos[:, None]
-        freedom = max(photos.sum() - (photos > 0).sum(), 1.0)
-        within = np.asarray(covariance, np.float64) * freedom
-        return cls(photos, sums, within + sums.T @ middles)
-
     def __add__(self, other: Moments) -> Moments:
         return Moments(
             self.counts + other.counts, self.sums + other.sums, self.second + other.second
@@ -72,15 +62,6 @@ class Moments:
         left = np.maximum(np.round(self.counts - other.counts, 6), 0)
         sums = np.where(left[:, None] > 0, self.sums - other.sums, 0)
         return Moments(left, sums, self.second - other.second)
-
-    def filled(self, means: Floats) -> Moments:
-        """Return the sums with one photo, at `means` (C, D), for each class that has none."""
-        given = np.where(self.counts[:, None] > 0, 0.0, means)
-        return Moments(
-            np.where(self.counts > 0, self.counts, 1.0),
-            self.sums + given,
-            self.second + given.T @ given,
-        )
 
     @property
     def means(self) -> NDArray[np.float64]:

@@ -99,7 +99,7 @@ def train(
         on_epoch: told of each epoch of a deep training.
 
     Raises:
-        ConfigError: if `weights` are given to the fast path.
+        ConfigError: if `weights` are given to the fast path, or are not there.
         DatasetError: if there are fewer than two landmarks.
         RunError: if `out` is not empty and `resume` not asked for, or cannot be resumed.
         WaymarkError: as reading, training and writing raise them.
@@ -132,6 +132,11 @@ def _check(dataset: Dataset, recipe: Recipe, weights: Path | None) -> None:
         raise ConfigError(
             f"weights are for deep training, and the recipe {recipe.name!r} fits a head on a "
             "bundle's embedding. Leave out --weights, or choose --recipe finetune."
+        )
+    if weights is not None and not weights.is_file():
+        raise ConfigError(
+            f"cannot read the weights {weights}: there is no such file. "
+            "--weights takes a .safetensors file."
         )
     if len(dataset.labels) < 2:
         raise DatasetError(
@@ -255,7 +260,14 @@ def _deep(
     from waymark.evaluation.evaluate import evaluate
     from waymark.recognise.recogniser import Recogniser
     from waymark.training.assemble import assemble
-    from waymark.training.deep import exported, preprocess_of, split_for, train_network
+    from waymark.training.deep import (
+        exported,
+        notice_of,
+        preprocess_of,
+        split_for,
+        start_knows,
+        train_network,
+    )
 
     recipe, folder, progress = job.recipe, job.folder, job.progress
     if resume and (folder / "split.csv").exists():
@@ -300,9 +312,10 @@ def _deep(
             "split": split_hash(split),
             "seed": recipe.seed,
             "start": weights.name if weights else recipe.start,
-            "labels_seen_before": 54 if recipe.start == "world" and not weights else 0,
-            "chosen_by": f"best {recipe.choose}",
+            "labels_seen_before": start_knows(recipe, weights),
+            "chosen_by": "lowest validation loss",
         },
+        notice=notice_of(recipe, weights),
         seed=recipe.seed,
         progress=progress,
     )

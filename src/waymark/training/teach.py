@@ -6,7 +6,8 @@ Out: another bundle that knows all of them.
 None of the photos that the bundle learnt from are needed: their counts, means and shared
 covariance are in its statistics. Sums of old and new photos add up, rows of new landmarks
 follow from the sums (`ridge.py`) and from how the trained rows behave (`joining.py`), and
-so it hardly matters what was taught first. The rows that were trained stay.
+so it hardly matters what was taught first. Known rows stay as they are, unless their
+landmark gets examples.
 """
 
 from __future__ import annotations
@@ -25,17 +26,16 @@ from waymark.bundle.statistics import Statistics
 from waymark.dataset.index import Dataset
 from waymark.dataset.places import estimate_places
 from waymark.errors import RunError
-from waymark.evaluation.metrics import top_k_accuracy, wilson_interval
+from waymark.evaluation.metrics import wilson_interval
 from waymark.gazetteer import Landmark
 from waymark.progress import Progress, silent
 from waymark.training.card import model_card
 from waymark.training.examples import Examples, gather_examples
-from waymark.training.joining import Joint, Said, fit_numbers, matching_scale, say, together
-from waymark.training.memory import IMAGINED, Memory, cloud, imagine, moments_of, remember
+from waymark.training.joining import Joint, Said, fit_gate, matching_scale, say, together
+from waymark.training.memory import Memory, imagine, moments_of, remember
 from waymark.training.ridge import Head
 
-MEMORY = 40  # photos of a trained row count as no more than this beside new examples
-NEGATIVES = 10.0  # how many landmarks all negatives together weigh as much as
+MEMORY = 40  # the photos behind a known row count as no more than this beside new ones
 
 Floats = NDArray[np.floating]
 Ints = NDArray[np.integer]
@@ -96,9 +96,11 @@ def teach(
     added = tuple(name for name in examples.names if name not in old_ids)
     ids = old_ids + added
     labels = np.array([ids.index(name) for name in examples.names], np.intp)[examples.labels]
-    memory = remember(bundle, examples, labels, len(added), seed)
-    head, said, numbers = _join(memory, examples, labels, seed)
-    metrics = _figures(said, numbers)
+    memory = remember(bundle, examples, labels, len(added), seed=seed)
+    head, held_out = _join(
+        memory, examples, labels, temperature=bundle.manifest.temperature, seed=seed
+    )
+    metrics = _figures(*held_out)
 
     statistics = _statistics(bundle, memory, head)
     strengthened = tuple(name for name in examples.names if name in old_ids)
@@ -117,8 +119,6 @@ def teach(
             "negatives": len(examples.negatives.rows),
             "views": views,
             "seed": seed,
-            "taught": sorted(np.array(ids)[~memory.base].tolist()),
-            "numbers": [float(number) for number in numbers],
             "parent": bundle.sha256,
             "parent_provenance": {
                 key: value
@@ -166,96 +166,89 @@ def save_taught(path: Path, taught: Taught) -> Taught:
 
 
 def _join(
-    memory: Memory, examples: Examples, labels: Ints, seed: int
-) -> tuple[Head, Said | None, Floats]:
-    """Return the head of all landmarks, what was said of held-out photos, and the numbers."""
-    joint = memory.joint(memory.moments)
-    position = np.concatenate([np.flatnonzero(memory.base), np.flatnonzero(~memory.base)])
-    place = np.argsort(position)  # of each landmark among base rows first, new ones after
-    old, dream = imagine(memory, np.flatnonzero(memory.base), seed)
-    real = _held_out(memory, examples, labels, place)
-    weight = np.zeros((len(place), memory.moments.sums.shape[1]))
-    bias = np.zeros(len(place))
-    weight[memory.base], bias[memory.base] = memory.trained
-    numbers: Floats = np.zeros(4)
-    if memory.base.all():
-        numbers[0] = matching_scale(joint, memory.seen(dream))
+    memory: Memory, examples: Examples, labels: Ints, *, temperature: float, seed: int
+) -> tuple[Head, tuple[Ints, Ints]]:
+    """Return the head of all landmarks; and guesses for held-out photos, and their labels."""
+    joint = memory.joint(memory.new)
+    dream, of = imagine(memory, seed=seed)
+    said = say(joint, memory.seen(dream), of)
+    real, fold = _held_out(memory, examples, labels)
+    weight, bias = memory.known
+    if len(joint.closed[0]) == len(weight):
+        scale = matching_scale(joint, memory.seen(dream[of >= 0]))
+        guesses = real.known.argmax(axis=1)
     else:
-        held = set() if real is None else set(position[real.labels].tolist())
-        absent = np.array([i for i in np.flatnonzero(~memory.base) if i not in held], np.intp)
-        parts = [say(joint, memory.seen(dream), place[old], _even(old))]
-        if len(absent):
-            which, drawn = imagine(memory, absent, seed + 1)
-            parts.append(say(joint, memory.seen(drawn), place[which], _even(which)))
-        if real is not None:
-            important = np.where(real.labels >= memory.base.sum(), _even(real.labels), 0.0)
-            parts.append(replace(real, weights=important))
-        if len(memory.negatives):
-            drawn = cloud(memory, memory.negatives, 3 * IMAGINED // 2, seed + 2)
-            nobody = np.full(len(drawn), -1)
-            parts.append(
-                say(joint, memory.seen(drawn), nobody, np.full(len(drawn), NEGATIVES / len(drawn)))
-            )
-        numbers = fit_numbers(together(parts), memory.temperature)
-        weight[~memory.base], bias[~memory.base] = joint.rows(numbers)
-    _strengthen((weight, bias), memory, joint, labels[examples.learns], float(numbers[0]))
-    return (weight, bias), real, numbers
+        guesses = real.labels.copy()
+        # A landmark that cannot be held out is learnt from as it is.
+        rest = examples.learns & ~np.isin(labels, real.labels)
+        alone = say(joint, memory.seen(examples.features.whole[rest]), labels[rest])
+        for number in np.unique(fold):
+            others = together([said, alone, real.take(real.is_new & (fold != number))])
+            judged = real.take(fold == number)
+            if others.is_new.any():
+                guesses[fold == number] = judged.logits(fit_gate(others, temperature)).argmax(
+                    axis=1
+                )
+        gate = fit_gate(together([said, alone, real.take(real.is_new)]), temperature)
+        new = joint.rows(gate)
+        weight, bias = np.concatenate([weight, new[0]]), np.concatenate([bias, new[1]])
+        scale = gate.scale
+    head = _strengthened((weight, bias), memory, joint, scale)
+    return head, (guesses, real.labels)
 
 
-def _strengthen(head: Head, memory: Memory, joint: Joint, labels: Ints, scale: float) -> None:
-    """Blend the trained rows of landmarks that got examples with the closed form, in place."""
-    gained = np.bincount(labels, minlength=len(memory.base)) * memory.base  # photos
-    which = np.flatnonzero(gained)
-    if not len(which):
-        return
-    before = np.minimum(memory.moments.counts[which] - gained[which], MEMORY)
-    share = gained[which] / (before + gained[which])
-    weight, bias = joint.strengthened(np.cumsum(memory.base)[which] - 1, scale)
-    head[0][which] += share[:, None] * (weight - head[0][which])
-    head[1][which] += share * (bias - head[1][which])
+def _strengthened(head: Head, memory: Memory, joint: Joint, scale: float) -> Head:
+    """Blend the rows of known landmarks that got examples with the closed form."""
+    known = len(memory.known[0])
+    which = np.flatnonzero(memory.new.counts[:known])
+    weight, bias = head[0].copy(), head[1].copy()
+    gained = memory.new.counts[which]
+    share = gained / (np.minimum(memory.counts[which], MEMORY) + gained)
+    closed = joint.strengthened(which, scale)
+    weight[which] += share[:, None] * (closed[0] - weight[which])
+    bias[which] += share * (closed[1] - bias[which])
+    return weight, bias
 
 
-def _held_out(memory: Memory, examples: Examples, labels: Ints, place: Ints) -> Said | None:
-    """Judge each fold by rows that were made without it; None where no photo can be judged."""
-    parts = []
+def _held_out(memory: Memory, examples: Examples, labels: Ints) -> tuple[Said, Ints]:
+    """Return what rows made without a fold say of it, and the fold of each such photo."""
+    classes = len(memory.counts)
+    nobody = np.zeros(len(labels), bool)
+    parts = [
+        say(memory.joint(memory.new), memory.seen(examples.features.whole[nobody]), labels[nobody])
+    ]
+    folds = [examples.fold[nobody]]
     for fold in sorted(set(examples.fold.tolist()) - {-1}):
         rows = examples.fold == fold
-        left = memory.moments - moments_of(examples, labels, len(place), rows & examples.learns)
-        judged = rows & (left.counts[labels] > 0)
-        if judged.any():
-            joint = memory.joint(left.filled(memory.moments.means))
-            features = memory.seen(examples.features.whole[judged])
-            truth = place[labels[judged]]
-            parts.append(say(joint, features, truth, np.ones(len(truth))))
-    return together(parts) if parts else None
+        left = memory.new - moments_of(examples, labels, classes, rows & examples.learns)
+        judged = rows & ((memory.counts + left.counts)[labels] > 0)
+        features = memory.seen(examples.features.whole[judged])
+        parts.append(say(memory.joint(left), features, labels[judged]))
+        folds.append(examples.fold[judged])
+    return together(parts), np.concatenate(folds)
 
 
-def _even(labels: Ints) -> Floats:
-    """Return weights under which every class sums to 1."""
-    weights: Floats = 1 / np.bincount(labels)[labels]
-    return weights
-
-
-def _figures(said: Said | None, numbers: Floats) -> dict[str, Any]:
+def _figures(guesses: Ints, labels: Ints) -> dict[str, Any]:
     """Return top-1 of the held-out photos among all landmarks, with its interval.
 
     Known landmarks are judged by the rows they had before they got more examples.
     """
-    if said is None:
+    n = len(labels)
+    if not n:
         return {"taught_n": 0, "taught_top1": None, "taught_top1_interval": None}
-    n = len(said.labels)
-    top1 = top_k_accuracy(said.logits(numbers), said.labels)
-    low, high = wilson_interval(round(top1 * n), n)
-    return {"taught_n": n, "taught_top1": top1, "taught_top1_interval": [low, high]}
+    right = int((guesses == labels).sum())
+    low, high = wilson_interval(right, n)
+    return {"taught_n": n, "taught_top1": right / n, "taught_top1_interval": [low, high]}
 
 
 def _statistics(bundle: Bundle, memory: Memory, head: Head) -> Statistics:
     """Return the old statistics with the new photos added; what is not told of stays."""
+    counts, means, covariance = memory.together(memory.new)
     statistics: dict[str, Floats] = {
         **{name: array for name, array in bundle.statistics.items() if name != "whitening"},
-        "counts": memory.moments.counts,
-        "means": memory.moments.means,
-        "covariance": memory.moments.covariance,
+        "counts": counts,
+        "means": means,
+        "covariance": covariance,
         "head_weight": head[0],
         "head_bias": head[1],
     }
