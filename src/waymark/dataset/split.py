@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -213,9 +214,10 @@ def _items(dataset: Dataset) -> list[Photo]:
 
 
 def _key(root: Path, path: Path) -> str:
-    """Return the name of a photo in a split file."""
-    inside = path.relative_to(root) if path.is_relative_to(root) else path.absolute()
-    return inside.as_posix()
+    """Return the name of a photo in a split file: its way from the dataset's root."""
+    if path.is_relative_to(root):
+        return path.relative_to(root).as_posix()
+    return Path(os.path.relpath(path, root)).as_posix()
 
 
 def _all_groups(
