@@ -134,13 +134,15 @@ def split_for(dataset: Dataset, recipe: Recipe, *, progress: Progress = silent) 
     Splits that the dataset comes with are kept. Of the negatives more are held out than of
     the photos: the unknown rule is fitted on those that no training has seen.
     """
+    from waymark.dataset.duplicates import near_duplicate_groups
     from waymark.dataset.split import split_dataset
 
     parted = split_dataset(dataset, val=recipe.val, seed=recipe.seed, progress=progress)
     if not any(dataset.negative_splits) and dataset.negatives:
-        order = np.random.default_rng(recipe.seed).permutation(len(dataset.negatives))
+        groups = near_duplicate_groups(dataset.negatives, progress=progress)
+        order = np.random.default_rng(recipe.seed).permutation(np.unique(groups))
         held = set(order[: round(len(order) * VALIDATED_NEGATIVES)].tolist())
-        splits = tuple("val" if i in held else "train" for i in range(len(order)))
+        splits = tuple("val" if group in held else "train" for group in groups)
         parted = replace(parted, negative_splits=splits)
     return parted
 

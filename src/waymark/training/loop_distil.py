@@ -7,7 +7,7 @@ landmarks that it was never trained on, and a softened or cropped photo keeps th
 features of the clean one.
 
 Source: after Heo et al. 2019, https://arxiv.org/abs/1904.01866, and Budnik & Avrithis
-2021, https://arxiv.org/abs/2004.01804 (regression of a teacher's embedding).
+2021, https://arxiv.org/abs/2006.16331 (regression of a teacher's embedding).
 """
 
 from __future__ import annotations
