@@ -32,10 +32,10 @@ from waymark.bundle.format import Bundle, encode, read_bundle
 from waymark.bundle.quantise import quantise
 from waymark.dataset.index import Photo, read_dataset
 from waymark.evaluation.metrics import wilson_interval
-from waymark.photo import decode_many, read_photo
+from waymark.photo import cores, decode_many, read_photo
 from waymark.preprocess import prepare
 from waymark.recognise.recogniser import BATCH, Recogniser
-from waymark.recognise.session import cores, open_session
+from waymark.recognise.session import open_session
 from waymark.training.linear import fit_linear
 
 HARSH = ("softened, radius 1", "sharpened, unsharp 1/150/0", "JPEG 30", "800 px")

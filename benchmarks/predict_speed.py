@@ -26,8 +26,7 @@ import waymark
 from receipt import receipt
 from table import publish
 from waymark.bundle.format import read_bundle
-from waymark.photo import decode_many
-from waymark.recognise.session import cores
+from waymark.photo import cores, decode_many
 from waymark.samples import DISTRACTORS, SAMPLES, render
 
 SIZE = (4000, 3000)

@@ -32,7 +32,7 @@ from waymark.errors import (
     UnreadablePhoto,
     WaymarkError,
 )
-from waymark.photo import Limits, decode_many, is_photo, read_facts, read_photo
+from waymark.photo import Limits, cores, decode_many, is_photo, read_facts, read_photo
 
 PROOF = Path(__file__).parent.parent / "benchmarks" / "proof_photos.py"
 HEIC = Path(__file__).parent / "photos"
@@ -454,3 +454,8 @@ def test_the_proof_in_small():
     fates, _ = runpy.run_path(str(PROOF))["prove"](500)
 
     assert fates.total() == 500
+
+
+def test_this_process_may_use_at_least_one_core():
+    """The number of workers is never 0."""
+    assert cores() >= 1

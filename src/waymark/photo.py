@@ -41,6 +41,7 @@ __all__ = [
     "LIMITS",
     "Limits",
     "PhotoFacts",
+    "cores",
     "decode_many",
     "is_photo",
     "read_facts",
@@ -214,7 +215,7 @@ def decode_many(
     Raises:
         ConfigError: if `workers` or `min_side` is below 1.
     """
-    threads = _cpus() if workers is None else workers
+    threads = cores() if workers is None else workers
     if threads < 1 or (min_side is not None and min_side < 1):
         raise ConfigError(f"workers is {workers}, min_side {min_side}; both start at 1.")
 
@@ -248,8 +249,8 @@ def _in_order(sources: Iterator[Source], work: Callable[[Source], T], threads: i
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _cpus() -> int:
-    """Count the CPUs that this process may use."""
+def cores() -> int:
+    """Return how many cores this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

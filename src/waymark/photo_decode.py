@@ -32,6 +32,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 from waymark.errors import PhotoTooLarge
 from waymark.photo_exif import read_exif
 from waymark.photo_format import is_cut, jpeg_scan_start, mend_jpeg
+from waymark.photo_heif import read_heif
 
 _MAX_JPEG_SCANS = 500  # a progressive photo has about 10; each costs a pass over all pixels
 
@@ -53,10 +54,23 @@ class _OneJpeg(JpegImageFile):
         """Skip it: slow, and it warns of faults that do no harm."""
 
 
-def _heif(file: IO[bytes]) -> ImageFile:
-    from pi_heif import HeifImageFile
+class _Heif(ImageFile):
+    """A HEIC photo, of which a helper process reads the header and then the pixels."""
 
-    return HeifImageFile(file)  # type: ignore[no-any-return]  # pi_heif has no types
+    def _open(self) -> None:
+        """Read the header."""
+        self._data = self.fp.read() if self.fp is not None else b""
+        found = read_heif(self._data, max_pixels=0, pixels=False)
+        self._mode, self._size = found.mode, found.size
+        self.info["exif"] = found.exif
+
+    def load(self) -> Any:
+        """Decode the pixels, once."""
+        if self._data:
+            found = read_heif(self._data, max_pixels=self.width * self.height, pixels=True)
+            self._data = b""
+            self.im = PIL.Image.frombytes(found.mode, found.size, found.pixels).im
+        return PIL.Image.Image.load(self)
 
 
 # One reader a format, called directly: no other decoder ever sees the file.
@@ -67,7 +81,7 @@ _READERS: dict[str, Callable[[IO[bytes]], ImageFile]] = {
     "tiff": TiffImageFile,
     "bmp": BmpImageFile,
     "gif": GifImageFile,
-    "heic": _heif,
+    "heic": _Heif,
     "avif": AvifImageFile,
 }
 

@@ -18,8 +18,6 @@ from onnx import TensorProto, helper
 
 from waymark.bundle.format import (
     Bundle,
-    Manifest,
-    UnknownRule,
     decode,
     encode,
     find_bundle,
@@ -324,28 +322,6 @@ def test_statistics_that_do_not_fit_are_refused(bundle: Bundle, name: str):
 
     with pytest.raises(BundleError, match=message):
         encode(replace(bundle, statistics=statistics))
-
-
-def test_an_unknown_rule_checks_itself():
-    """A rule made in code is held to the same as one that was read."""
-    with pytest.raises(BundleError, match="a weight, centre and scale"):
-        UnknownRule(
-            features=("margin",),
-            weights=(),
-            bias=0.0,
-            centre=(0.0,),
-            scale=(1.0,),
-            threshold=0.5,
-            fpr=None,
-            source="test",
-        )
-
-
-def test_a_manifest_survives_json(bundle: Bundle):
-    """to_dict and from_dict are inverse, through text."""
-    text = json.dumps(bundle.manifest.to_dict())
-
-    assert Manifest.from_dict(json.loads(text)) == bundle.manifest
 
 
 def test_changed_bundles_are_refused_or_work(proof: Any):

@@ -132,3 +132,18 @@ def test_levels_name_the_folders(bundle: Path, tmp_path: Path) -> None:
     assert refused.exit_code == 2
     assert "--levels" in refused.stderr
     assert json.loads(read.stdout)["n"] == 2
+
+
+def test_a_report_over_other_files_is_refused_before_any_work(
+    bundle: Path, dataset: Path, tmp_path: Path
+) -> None:
+    """Exit code 2, one line, and the folder stays as it was."""
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "recipe.toml").touch()
+
+    refused = run(bundle, tmp_path / "nowhere", "--report", tmp_path / "run")
+
+    assert refused.exit_code == 2
+    assert "a run" in refused.stderr
+    assert "nowhere" not in refused.stderr
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["recipe.toml"]

@@ -53,6 +53,8 @@ def test_a_bundle_learns_and_says_what(bundle, dataset, tmp_path):
     assert "taught_top1 " in result.stdout
     assert str(out) in result.stdout
     assert "bad.jpg" in result.stderr
+    assert "places: 1 from the dataset" in result.stderr.splitlines()
+    assert "| places | 1 from the dataset |" in read_bundle(out).card
     manifest = read_bundle(out).manifest
     assert manifest.tasks[0].ids == ("landmark-0", "landmark-1", "landmark-2", "rotonde")
     assert manifest.landmarks[3].place == "aix"

@@ -94,6 +94,7 @@ def test_the_fast_path_leaves_a_whole_run_folder(photos: Path, parent: Path) -> 
     assert done.exit_code == 0, done.output
     assert done.stdout.splitlines()[-1].startswith("cv_top1 0.")
     assert f"bundle: {Path('run/model.waymark')}" in done.stdout
+    assert "places: 2 unknown" in done.stderr.splitlines()
     run = Path("run")
     names = {path.name for path in run.iterdir()}
     assert names >= {
@@ -109,6 +110,7 @@ def test_the_fast_path_leaves_a_whole_run_folder(photos: Path, parent: Path) -> 
     bundle = read_bundle(run)
     assert bundle.card == (run / "README.md").read_text(encoding="utf-8")
     assert "| terms of the data | CC0 |" in bundle.card
+    assert "| places | 2 unknown |" in bundle.card
     assert sorted(bundle.manifest.tasks[0].ids) == sorted(NAMES)
     split = read_split(run / "split.csv", read_dataset(photos))
     assert {photo.split for photo in split.photos} == {"train"}

@@ -129,6 +129,19 @@ def test_more_negatives_from_any_folder(save, tmp_path: Path) -> None:
     assert dataset.negative_splits == (None, None, "test")
 
 
+def test_negatives_that_the_dataset_has_are_left_out(save, tmp_path: Path) -> None:
+    """A labelled photo is no negative, and none counts twice, whatever way leads to it."""
+    save("data/mill/1.jpg")
+    save("data/unknown/2.jpg")
+    save("no/3.jpg")
+    (tmp_path / "no/all").symlink_to(tmp_path / "data")
+
+    dataset = read_dataset(tmp_path / "data", negatives=tmp_path / "no")
+
+    assert dataset.counts() == {"mill": 1}
+    assert [path.name for path in dataset.negatives] == ["2.jpg", "3.jpg"]
+
+
 def test_negatives_without_photos_is_an_error(save, tmp_path: Path) -> None:
     """An empty folder of negatives is a mistake, and so is a file."""
     save("data/mill/1.jpg")

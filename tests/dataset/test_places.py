@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from waymark.dataset.index import read_dataset
-from waymark.dataset.places import estimate_places
+from waymark.dataset.places import count_places, estimate_places, say_places
 from waymark.errors import GazetteerError
 
 
@@ -134,3 +134,37 @@ def test_broken_photos_have_no_position(save, tmp_path: Path) -> None:
 
     assert dataset.landmarks["mill"].lat is None
     assert calls == [(1, 2), (2, 2)]
+
+
+def test_places_are_counted_by_who_says_them(save, draw, tmp_path: Path) -> None:
+    """Every landmark counts once, unknown ones last; some may be asked for."""
+    save("petra/1.jpg")
+    save("mill/1.jpg", draw(1), exif=exif(10, 20))
+    save("tower/1.jpg")
+    save("arch/1.jpg")
+
+    dataset = estimate_places(read_dataset(tmp_path))
+
+    assert count_places(dataset) == {"gazetteer": 1, "photos": 1, "unknown": 2}
+    assert say_places(count_places(dataset)) == (
+        "1 from the gazetteer, 1 estimated from photos, 2 unknown"
+    )
+    assert count_places(dataset, ["mill"]) == {"photos": 1}
+    assert say_places(count_places(dataset, [])) == ""
+
+
+def test_every_origin_has_words(save, tmp_path: Path) -> None:
+    """A landmarks file, given or in the root, and the dataset's own places are named too."""
+    save("data/arena/mill/1.jpg")
+    save("data/arena/tower/1.jpg")
+    save("data/arena/arch/1.jpg")
+    write(tmp_path / "data/landmarks.csv", "tower,Tower,,1,2")
+    write(tmp_path / "mine.csv", "mill,Mill,,1,2")
+
+    dataset = read_dataset(
+        tmp_path / "data", levels="place,landmark", landmarks=tmp_path / "mine.csv"
+    )
+
+    assert say_places(count_places(dataset)) == (
+        "1 from --landmarks, 1 from landmarks.csv, 1 from the dataset"
+    )

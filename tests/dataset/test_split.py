@@ -204,6 +204,21 @@ def test_a_split_is_a_manifest(save, tmp_path: Path) -> None:
     assert split_hash(again) == split_hash(parted)
 
 
+def test_a_split_keeps_whose_photos_they_are(save, tmp_path: Path) -> None:
+    """Source, licence, author and address of a manifest come back from its split."""
+    rows = [save(f"mill/{i}.jpg").relative_to(tmp_path) for i in range(6)]
+    facts = "flickr,CC BY 4.0,Ann,https://example.org/1"
+    text = "path,label,source,licence,author,url\n" + f"{rows[0]},mill,{facts}\n"
+    text += "".join(f"{row},mill,,,,\n" for row in rows[1:])
+    (tmp_path / "photos.csv").write_text(text)
+    parted = split_dataset(read_dataset(tmp_path / "photos.csv"), val=0.3)
+
+    write_split(tmp_path / "split.csv", parted)
+
+    assert read_dataset(tmp_path / "split.csv").photos == parted.photos
+    assert parted.photos[0].licence == "CC BY 4.0"
+
+
 @pytest.mark.parametrize("fault", ["missing", "label"])
 def test_the_split_of_another_dataset(tmp_path: Path, fault: str) -> None:
     """A photo that is not listed, or listed as something else, is an error."""

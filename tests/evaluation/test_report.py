@@ -9,9 +9,10 @@ import pytest
 from lxml import html
 
 from waymark.dataset.index import Skipped
+from waymark.errors import ConfigError
 from waymark.evaluation.evaluate import Evaluation
 from waymark.evaluation.plots import plot_history
-from waymark.evaluation.report import write_report, wrong_photos
+from waymark.evaluation.report import check_vacant, write_report, wrong_photos
 from waymark.gazetteer import Landmark
 
 HOSTILE = ("<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "=cmd|' /C calc'!A0")
@@ -148,3 +149,29 @@ def test_a_browser_shows_it_without_complaint(measured, tmp_path, chromium, widt
 def _history(theme):
     epochs = np.arange(1, 4)
     return plot_history(epochs, {"train": 1 / epochs}, {"validation": epochs / 4}, theme=theme)
+
+
+def test_a_report_goes_into_an_empty_folder_or_over_an_earlier_one(measured, tmp_path):
+    """Nothing there, nothing in it, or a report: all of them may be written to."""
+    check_vacant(tmp_path / "new")
+    (tmp_path / "empty").mkdir()
+    check_vacant(tmp_path / "empty")
+    write_report(measured, tmp_path / "empty")
+    check_vacant(tmp_path / "empty")
+
+
+@pytest.mark.parametrize("fault", ["a run", "a file", "something in it"])
+def test_a_report_goes_nowhere_else(measured, tmp_path, fault):
+    """A run, with a report of its own, a file, or somebody's folder: each is said."""
+    out = tmp_path / "out"
+    if fault == "a file":
+        out.touch()
+    elif fault == "a run":
+        write_report(measured, out)
+        (out / "recipe.toml").touch()
+    else:
+        out.mkdir()
+        (out / "metrics.json").touch()
+
+    with pytest.raises(ConfigError, match=f"{fault}.*expects a new or empty.*Give another"):
+        check_vacant(out)

@@ -105,3 +105,13 @@ def test_the_unknown_rule_says_how_often_it_errs(manifest: Manifest, fpr: float 
     assert ("of held-out negatives for a landmark" in card) == (fpr is not None)
     if fpr is not None:
         assert f"It takes {fpr:.1%}" in card
+
+
+def test_it_says_where_places_come_from(manifest: Manifest) -> None:
+    """One row in words; none where nothing was counted."""
+    counted = {**manifest.provenance, "places": {"gazetteer": 12, "photos": 3, "unknown": 2}}
+    card = model_card("P", replace(manifest, provenance=counted), FIGURES, measured_on="photos")
+
+    row = "| places | 12 from the gazetteer, 3 estimated from photos, 2 unknown |"
+    assert row in card.splitlines()
+    assert "| places |" not in model_card("P", manifest, FIGURES, measured_on="photos")

@@ -110,6 +110,19 @@ def test_a_damaged_cache_stops_nothing(photos, cache, content):
     np.testing.assert_array_equal(found.vectors, uncached.vectors)
 
 
+def test_a_damaged_cache_goes_with_its_log(photos, cache):
+    """Else the log of the old file would be played into the new one; the next cache works."""
+    cache.parent.mkdir(parents=True)
+    for end in ("", "-wal", "-shm"):
+        cache.with_name(cache.name + end).write_bytes(b"not a database at all" * 100)
+
+    embed_photos(tiny_bundle(), photos)
+    assert list(cache.parent.iterdir()) == []
+
+    embed_photos(tiny_bundle(), photos)
+    assert [path.name for path in cache.parent.iterdir()] == [cache.name]
+
+
 def test_a_cache_that_cannot_be_made_stops_nothing(photos, tmp_path, monkeypatch):
     """A file where the cache's folder should be is the same as no cache."""
     (tmp_path / "file").write_text("in the way")

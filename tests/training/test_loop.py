@@ -187,8 +187,11 @@ sys.path.insert(0, sys.argv[1])
 from test_loop import train_shared
 given = json.loads(Path(sys.argv[2]).read_text())
 out = train_shared(given, Path(sys.argv[3]))
-if PartialState().is_main_process:
+state = PartialState()
+assert state.num_processes == 2
+if state.is_main_process:
     print("FIGURES", json.dumps(out))
+state.destroy_process_group()
 """
 
 
@@ -211,14 +214,13 @@ def test_two_processes_give_the_metrics_of_one(
     ]
     (tmp_path / "sides.json").write_text(json.dumps(given))
     (tmp_path / "script.py").write_text(SCRIPT)
-    launch = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2"]
-    launch += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no"]
-    launch += ["--main_process_port", "0", str(tmp_path / "script.py")]
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    launch += ["--nproc_per_node", "2", str(tmp_path / "script.py")]
     launch += [str(Path(__file__).parent), str(tmp_path / "sides.json"), str(tmp_path / "two")]
     done = subprocess.run(
         launch,
         check=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        env={**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"},
         stdout=subprocess.PIPE,
         text=True,
     )

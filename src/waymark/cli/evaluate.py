@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from waymark.cli.terminal import shown
+
 if TYPE_CHECKING:
     from waymark.evaluation.evaluate import Evaluation
 
@@ -40,6 +42,10 @@ def evaluate(
     from waymark.dataset.index import read_dataset
     from waymark.evaluation.evaluate import evaluate as measure
 
+    if report is not None:
+        from waymark.evaluation.report import check_vacant, write_report
+
+        check_vacant(report)
     photos = read_dataset(dataset, levels=levels, negatives=negatives)
     recogniser = waymark.load(bundle, tta=tta, fast=fast)
     with bar() as progress:
@@ -51,8 +57,6 @@ def evaluate(
             progress=progress,
         )
         if report is not None:
-            from waymark.evaluation.report import write_report
-
             page = write_report(measured, report, progress=progress)
     print(_json_object(measured) if json else _text(measured))
     if report is not None:
@@ -87,17 +91,12 @@ def _text(measured: Evaluation) -> str:
             lines.append(f"  {name:<20}{figures[key]:7.1%}{span}")
     for name, row in figures["unknown_by_source"].items():
         if row["auroc"] is not None:
-            lines.append(f"  AUROC of {_shown(name)}: {row['auroc']:.1%} ({row['n']} photos)")
+            lines.append(f"  AUROC of {shown(name)}: {row['auroc']:.1%} ({row['n']} photos)")
     hardest = sorted(figures["per_class"].items(), key=lambda item: item[1]["f1"])[:3]
     if hardest:
-        named = ", ".join(f"{_shown(name)} ({row['f1']:.0%})" for name, row in hardest)
+        named = ", ".join(f"{shown(name)} ({row['f1']:.0%})" for name, row in hardest)
         lines.append(f"  hardest by F1: {named}")
     if skipped := figures["skipped"]:
-        first = _shown(f"{skipped[0]['path']}: {skipped[0]['reason']}")
+        first = shown(f"{skipped[0]['path']}: {skipped[0]['reason']}")
         lines.append(f"  skipped {len(skipped)}, the first {first}")
     return "\n".join(lines)
-
-
-def _shown(text: str) -> str:
-    """Escape what could steer a terminal, or cannot be printed at all."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)

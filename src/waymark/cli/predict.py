@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from waymark.cli.terminal import shown
+
 if TYPE_CHECKING:
     from waymark.recognise.prediction import Guess, PhotoFailure, Prediction
     from waymark.recognise.recogniser import Recogniser
@@ -57,7 +59,7 @@ def predict(
         print(_json_line(said) if json else _text(said), flush=True)
         if explain and readable:
             written = _write_heatmap(recogniser, path, explain)
-            typer.echo(f"heatmap: {_shown(str(written))}", err=True)
+            typer.echo(f"heatmap: {shown(str(written))}", err=True)
     if not complete:
         raise typer.Exit(1)
 
@@ -96,12 +98,12 @@ def _text(said: Any) -> str:
     """Return what a person reads of one photo; bars only on a terminal."""
     import sys
 
-    photo = _shown(said.photo)
+    photo = shown(said.photo)
     if hasattr(said, "error"):
         reason = str(said.error).removeprefix(f"{said.photo}: ")
-        return f"{photo}\n  cannot be read: {_shown(reason)}"
+        return f"{photo}\n  cannot be read: {shown(reason)}"
     if not said.known:
-        nearest = ", ".join(_shown(guess.name) for guess in said.predictions[:3])
+        nearest = ", ".join(shown(guess.name) for guess in said.predictions[:3])
         return f"{photo}\n  unknown: no landmark I know (nearest: {nearest})"
     bars = sys.stdout.isatty()
     rows = [(_named(guess), _placed(guess), guess.score) for guess in said.predictions]
@@ -116,21 +118,16 @@ def _text(said: Any) -> str:
 def _named(guess: Guess) -> str:
     local = guess.local_name
     known_as = f" ({local})" if local and local != guess.name else ""
-    return _shown(guess.name + known_as)
+    return shown(guess.name + known_as)
 
 
 def _placed(guess: Guess) -> str:
-    return _shown(", ".join(part for part in (guess.place, guess.country) if part))
+    return shown(", ".join(part for part in (guess.place, guess.country) if part))
 
 
 def _bar(score: float) -> str:
     full = round(score * _BAR)
     return "█" * full + "░" * (_BAR - full)
-
-
-def _shown(text: str) -> str:
-    """Escape what could steer a terminal, or cannot be printed at all."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def _write_heatmap(recogniser: Recogniser, photo: Path, folder: Path) -> Path:

@@ -48,6 +48,8 @@ def teach(
 
 
 def _report(taught: Taught, out: Path) -> None:
+    from waymark.dataset.places import say_places
+
     added, known = len(taught.added), len(taught.strengthened)
     typer.echo(
         f"learnt {added} new landmark{'s' * (added != 1)}; "
@@ -64,4 +66,6 @@ def _report(taught: Taught, out: Path) -> None:
         )
     for skipped in taught.examples.skipped[:10]:
         typer.echo(f"skipped {skipped.path}: {skipped.reason}", err=True)
+    if places := say_places(taught.bundle.manifest.provenance["places"]):
+        typer.echo(f"places: {places}", err=True)
     typer.echo(f"bundle: {out}")

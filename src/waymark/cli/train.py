@@ -44,9 +44,12 @@ def train(
     """Train on a folder of photos: in seconds on the world model's embedding, or deep."""
     import shlex
     import sys
+    from contextlib import nullcontext
 
     from waymark.cli.progress import bar
     from waymark.dataset.index import read_dataset
+    from waymark.progress import silent
+    from waymark.training.processes import is_main
     from waymark.training.recipe import parse_setting
     from waymark.training.recipes import find_recipe
     from waymark.training.run import Origin
@@ -54,7 +57,7 @@ def train(
 
     chosen = find_recipe(recipe).with_settings(dict(parse_setting(s) for s in settings or ()))
     photos = read_dataset(dataset, levels=levels, negatives=negatives, landmarks=landmarks)
-    with bar() as progress:
+    with bar() if is_main() else nullcontext(silent) as progress:
         run = start(
             photos,
             chosen,
@@ -67,7 +70,8 @@ def train(
             progress=progress,
             on_epoch=_say,
         )
-    _report(run)
+    if is_main():
+        _report(run)
 
 
 def _say(epoch: EpochReport) -> None:
@@ -81,12 +85,15 @@ def _say(epoch: EpochReport) -> None:
 
 
 def _report(run: Run) -> None:
+    from waymark.dataset.places import say_places
+
     figures = run.metrics
     key = "cv_top1" if figures.get("cv_top1") is not None else "val_top1"
     value = figures.get(key, figures["top1"])
     low, high = figures.get(f"{key}_interval") or figures["top1_interval"] or (0.0, 1.0)
     for skipped in figures["skipped"][:10]:
         typer.echo(f"skipped {skipped['path']}: {skipped['reason']}", err=True)
+    typer.echo(f"places: {say_places(run.bundle.manifest.provenance['places'])}", err=True)
     typer.echo(f"bundle: {run.folder / 'model.waymark'}")
     typer.echo(f"report: {run.folder / 'report.html'}")
     if value is None:

@@ -160,7 +160,8 @@ def read_dataset(
         path: folder, or manifest ending in .csv or .parquet.
         levels: names of the folder levels above a photo, outermost first, the last one
             `landmark`: `category,landmark` or `place,landmark`.
-        negatives: folder of any depth with photos that show no known landmark.
+        negatives: folder of any depth with photos that show no known landmark; those that
+            the dataset has already are left out.
         landmarks: CSV with the places of the landmarks (see `load_gazetteer`).
 
     Raises:
@@ -345,6 +346,8 @@ def _add_negatives(dataset: Dataset, folder: Path) -> Dataset:
     paths, skipped = list_photos(folder)
     if not paths:
         raise DatasetError(f"{folder} has no photos; --negatives wants a folder with some in it.")
+    known = {path.resolve() for path in (*dataset.negatives, *(p.path for p in dataset.photos))}
+    paths = [path for path in paths if path.resolve() not in known]
     tops = (path.relative_to(folder).parts[0].lower() for path in paths)
     splits = tuple(_SPLIT_OF_FOLDER.get(top) for top in tops)
     before = dataset.negative_splits or (None,) * len(dataset.negatives)

@@ -9,7 +9,7 @@ A category comes from the dataset first, a name from the first file that has the
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
@@ -20,6 +20,14 @@ from waymark.gazetteer import Landmark, display_name, load_gazetteer
 from waymark.progress import Progress, silent
 
 LANDMARKS_FILE = "landmarks.csv"
+_ORIGINS = {
+    "--landmarks": "from --landmarks",
+    LANDMARKS_FILE: f"from {LANDMARKS_FILE}",
+    "gazetteer": "from the gazetteer",
+    "dataset": "from the dataset",
+    "photos": "estimated from photos",
+    "unknown": "unknown",
+}
 
 
 def with_places(dataset: Dataset, landmarks: Path | None = None) -> Dataset:
@@ -81,6 +89,18 @@ def estimate_places(dataset: Dataset, *, progress: Progress = silent) -> Dataset
         records[label] = replace(records[label], lat=lat, lon=lon, estimated=True)
         origins.setdefault(label, "photos")
     return replace(dataset, landmarks=records, places_from=origins)
+
+
+def count_places(dataset: Dataset, labels: Iterable[str] | None = None) -> dict[str, int]:
+    """Count landmarks, by default all of them, by who says where they are, or `unknown`."""
+    wanted = dataset.labels if labels is None else labels
+    counts = Counter(dataset.places_from.get(label, "unknown") for label in wanted)
+    return {origin: counts[origin] for origin in _ORIGINS if counts[origin]}
+
+
+def say_places(counts: Mapping[str, int]) -> str:
+    """Put what `count_places` found into words; "" where it counted nothing."""
+    return ", ".join(f"{count} {_ORIGINS[origin]}" for origin, count in counts.items())
 
 
 def _median_position(points: list[tuple[float, float]]) -> tuple[float, float]:

@@ -29,6 +29,9 @@ from waymark.progress import Progress
 _ALWAYS_ONE = 5
 """A landmark with this many photos has at least one in each part that is made."""
 
+_STATED = ("category", "place", "source", "licence", "author", "url")
+"""Columns of a split file that are there only where a photo states them."""
+
 
 def split_dataset(
     dataset: Dataset,
@@ -146,8 +149,8 @@ def joined_groups(photos: Sequence[Photo], groups: Sequence[int]) -> NDArray[np.
 def write_split(path: Path, dataset: Dataset) -> None:
     """Write the split as a CSV with the columns `path,label,split,group`.
 
-    Beside the photos (in the dataset's root) the file is a manifest of the dataset; kinds
-    and places that the dataset states are therefore written too. Paths are relative to the
+    Beside the photos (in the dataset's root) the file is a manifest of the dataset; what else
+    the dataset states of its photos is therefore written too. Paths are relative to the
     dataset's root; negatives from elsewhere have an absolute one.
 
     Raises:
@@ -155,7 +158,7 @@ def write_split(path: Path, dataset: Dataset) -> None:
     """
     items = _items(dataset)
     columns = ["path", "label", "split", "group"]
-    columns += [c for c in ("category", "place") if any(getattr(item, c) for item in items)]
+    columns += [c for c in _STATED if any(getattr(item, c) for item in items)]
     part = path.with_name(f".{path.name}.part")
     with part.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")

@@ -108,8 +108,7 @@ def _recognise(
     recogniser: Recogniser, paths: list[Path], progress: Progress | None
 ) -> tuple[list[Card], list[tuple[str, str]]]:
     """Predict, and make thumbnails: a card for each photo that can be read."""
-    from waymark.photo import decode_many
-    from waymark.recognise.session import cores
+    from waymark.photo import cores, decode_many
 
     cards: list[Card] = []
     failures: list[tuple[str, str]] = []

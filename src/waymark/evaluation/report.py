@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from waymark.dataset.index import printable
 from waymark.dataset.manifest import escaped
+from waymark.errors import ConfigError
 from waymark.evaluation import metrics, plots
 from waymark.evaluation.evaluate import Evaluation
 from waymark.evaluation.plots import DARK, LIGHT, Theme
@@ -40,6 +41,7 @@ GALLERY, STRANGERS = 48, 24
 THUMBNAIL = 160
 GUESSES = 3
 _TABLE_ROWS = 12
+_REPORT = ("report.html", "metrics.json")
 _FIGURES = ("confusion", "recall", "reliability", "unknown", "history")
 
 
@@ -75,6 +77,26 @@ class Wrong:
     score: float
     unknown_score: float
     guesses: tuple[tuple[str, float], ...]
+
+
+def check_vacant(out: Path) -> None:
+    """Refuse to write a report where something else lies; an earlier report may be replaced.
+
+    Raises:
+        ConfigError: if `out` is a file, a run, or a folder that holds anything but a report.
+    """
+    if (out / "recipe.toml").exists():
+        fault = "a run, which has a report of its own"
+    elif out.exists() and not out.is_dir():
+        fault = "a file"
+    elif out.exists() and any(out.iterdir()) and not all((out / n).is_file() for n in _REPORT):
+        fault = "a folder with something in it"
+    else:
+        return
+    raise ConfigError(
+        f"{out} is {fault}; --report expects a new or empty folder, or that of an earlier "
+        "report. Give another one."
+    )
 
 
 def write_report(

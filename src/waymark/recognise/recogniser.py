@@ -24,16 +24,10 @@ from waymark.bundle.format import Bundle, find_bundle, read_bundle
 from waymark.bundle.manifest import CATEGORY
 from waymark.bundle.statistics import LARGEST
 from waymark.errors import BundleError, ConfigError, PhotoError, UnknownName
+from waymark.photo import cores
 from waymark.recognise.decision import Decision, softmax
 from waymark.recognise.prediction import CategoryGuess, Guess, PhotoFailure, Prediction, Seen
-from waymark.recognise.session import (
-    EMBEDDING,
-    FEATURE_MAP,
-    LOGITS,
-    Session,
-    cores,
-    open_session,
-)
+from waymark.recognise.session import EMBEDDING, FEATURE_MAP, LOGITS, Session, open_session
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -8,7 +8,6 @@ Out: the model's outputs by name.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -80,13 +79,6 @@ def open_session(model: bytes, *, threads: int | None = None) -> Session:
     except Exception as error:  # ONNX Runtime's errors share no base but this
         raise BundleError(f"the bundle's model cannot be loaded: {_first_line(error)}") from error
     return _OnnxSession(runtime)
-
-
-def cores() -> int:
-    """Return how many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _first_line(error: Exception) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from waymark.bundle.manifest import Manifest
+from waymark.dataset.places import say_places
 
 WORST = 8
 
@@ -42,6 +43,7 @@ def model_card(
                 "terms of the data": origin.get("terms", "not stated"),
                 "photos": origin.get("photos"),
                 "negatives": origin.get("negatives"),
+                "places": say_places(origin.get("places") or {}),
                 "split (hash)": origin.get("split"),
                 "seed": origin.get("seed"),
                 "chosen by": origin.get("chosen_by"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from waymark.errors import ConfigError, MissingExtra
 from waymark.preprocess import Preprocess
 from waymark.progress import Progress, silent
 from waymark.training.history import append_history
+from waymark.training.processes import is_main
 from waymark.training.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from waymark.models.build import Classifier
     from waymark.training.loop import EpochReport
 
+NEEDS = ("torch", "torchvision", "timm", "accelerate")
 VALIDATED_NEGATIVES = 0.35
 """Part of the negatives that no training sees; the unknown rule is fitted on them."""
 
@@ -39,6 +42,25 @@ def preprocess_of(recipe: Recipe) -> Preprocess:
     spec = find_backbone(recipe.backbone)
     return Preprocess(
         size=recipe.predict_size or recipe.size, fit=recipe.fit, mean=spec.mean, std=spec.std
+    )
+
+
+def check_installed() -> None:
+    """Refuse a deep training, before any photo is read, where what it needs is missing.
+
+    Raises:
+        MissingExtra: names what is missing and how to install it. Nothing is imported: whether
+            it also works shows later.
+    """
+    missing = [name for name in NEEDS if find_spec(name) is None]
+    if missing:
+        raise _missing(f"{', '.join(missing)} not found")
+
+
+def _missing(why: str) -> MissingExtra:
+    return MissingExtra(
+        f"the deep path needs {', '.join(NEEDS[:-1])} and {NEEDS[-1]} ({why}). "
+        'Install them with: pip install "waymark[train]"; `waymark doctor` says what is wrong.'
     )
 
 
@@ -54,7 +76,7 @@ def train_network(
 ) -> Classifier:
     """Train the recipe's network and return it with its best weights.
 
-    Writes `history.csv` and `checkpoint/` into `folder`.
+    Writes `history.csv` and `checkpoint/` into `folder`; of several processes, the main one does.
 
     Raises:
         MissingExtra: if torch is not installed.
@@ -62,12 +84,12 @@ def train_network(
         RunError: if `resume` finds a damaged checkpoint or another recipe's.
     """
     try:
+        import torch
+
         from waymark.training.loop import fit, load_best
     except ImportError as error:
-        raise MissingExtra(
-            f"the deep path needs torch, torchvision, timm and accelerate ({error}). "
-            'Install them with: pip install "waymark[train]"; `waymark doctor` says what is wrong.'
-        ) from error
+        raise _missing(str(error)) from error
+    torch.manual_seed(recipe.seed)  # every process starts with the same network
     model = start_network(dataset, recipe, weights=weights)
     preprocess = preprocess_of(recipe)
     reports = fit(
@@ -81,8 +103,9 @@ def train_network(
         progress=progress,
     )
     for report in reports:
-        append_history(folder / "history.csv", report)
-        if on_epoch is not None:
+        if is_main():
+            append_history(folder / "history.csv", report)
+        if is_main() and on_epoch is not None:
             on_epoch(report)
     load_best(model, folder / "checkpoint")
     return model

@@ -30,9 +30,10 @@ from waymark.bundle.format import Bundle
 from waymark.bundle.graph import EMBEDDING, backbone_of
 from waymark.dataset.index import Skipped, printable
 from waymark.errors import BundleError, ConfigError, PhotoError
+from waymark.photo import cores
 from waymark.preprocess import Preprocess, prepare
 from waymark.progress import Progress, silent
-from waymark.recognise.session import cores, open_session
+from waymark.recognise.session import open_session
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -272,7 +273,8 @@ def _connect(file: Path) -> sqlite3.Connection:
     except sqlite3.DatabaseError as error:
         connection.close()
         if not isinstance(error, sqlite3.OperationalError):  # damaged, not merely busy
-            file.unlink(missing_ok=True)
+            for end in ("", "-wal", "-shm"):
+                Path(f"{file}{end}").unlink(missing_ok=True)
         raise
     return connection
 

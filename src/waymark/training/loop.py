@@ -103,7 +103,8 @@ def fit(
     )
     device = accelerator.device
     model.to(device, memory_format=_format(recipe))  # type: ignore[call-overload]
-    keep = keeper(model, train, recipe, preprocess, folder=folder, progress=progress)
+    with accelerator.main_process_first():  # the others find what it keeps in `folder`
+        keep = keeper(model, train, recipe, preprocess, folder=folder, progress=progress)
     setup = _Setup(
         accelerator=accelerator,
         recipe=recipe,

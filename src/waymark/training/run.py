@@ -17,12 +17,14 @@ from typing import TYPE_CHECKING, Any
 from waymark.errors import ConfigError, DatasetError, RunError, WaymarkError
 from waymark.progress import Progress, silent
 from waymark.training.history import draw_history
+from waymark.training.processes import from_main, is_main
 from waymark.training.recipe import Recipe, read_recipe
 
 if TYPE_CHECKING:
     from waymark.bundle.format import Bundle
     from waymark.dataset.index import Dataset
     from waymark.evaluation.evaluate import Evaluation
+    from waymark.models.build import Classifier
     from waymark.training.linear import Fitted
     from waymark.training.loop import EpochReport
 
@@ -86,6 +88,8 @@ def train(
 ) -> Run:
     """Train by a recipe, and leave a run folder behind.
 
+    Of several processes (`accelerate launch`) the main one writes and reports; all return.
+
     Args:
         dataset: photos with labels, perhaps with splits and negatives.
         recipe: how; `kind` decides between the fast path and the deep one.
@@ -101,17 +105,20 @@ def train(
     Raises:
         ConfigError: if `weights` are given to the fast path, or are not there.
         DatasetError: if there are fewer than two landmarks.
+        MissingExtra: if the recipe is deep, and what it needs is not installed.
         RunError: if `out` is not empty and `resume` not asked for, or cannot be resumed.
         WaymarkError: as reading, training and writing raise them.
     """
     from waymark.dataset.places import estimate_places
 
     _check(dataset, recipe, weights)
-    folder = open_folder(out, dataset.name, recipe, resume=resume)
+    progress = progress if is_main() else silent
+    folder = from_main(lambda: open_folder(out, dataset.name, recipe, resume=resume))
     with _vacated_unless_begun(folder, resume=resume):
-        (folder / "recipe.toml").write_text(recipe.to_toml(), encoding="utf-8")
+        if is_main():
+            (folder / "recipe.toml").write_text(recipe.to_toml(), encoding="utf-8")
         job = _Job(
-            dataset=estimate_places(dataset, progress=progress),
+            dataset=from_main(lambda: estimate_places(dataset, progress=progress)),
             recipe=recipe,
             folder=folder,
             origin=origin or Origin(),
@@ -119,7 +126,7 @@ def train(
             progress=progress,
         )
         if recipe.kind == "linear":
-            return _fast(job, parent)
+            return from_main(lambda: _fast(job, parent))
         return _deep(job, weights=weights, resume=resume, on_epoch=on_epoch)
 
 
@@ -143,6 +150,10 @@ def _check(dataset: Dataset, recipe: Recipe, weights: Path | None) -> None:
             f"{dataset.name} has one landmark, {dataset.labels[0]!r}; training needs at least "
             "two. `waymark teach` adds a single one to a bundle."
         )
+    if recipe.kind != "linear":
+        from waymark.training.deep import check_installed
+
+        check_installed()
 
 
 @contextmanager
@@ -151,11 +162,12 @@ def _vacated_unless_begun(folder: Path, *, resume: bool) -> Iterator[None]:
     try:
         yield
     except WaymarkError:
-        written = {path.name for path in folder.iterdir()}
-        if not resume and written <= {"recipe.toml", "split.csv"}:
-            for name in written:
-                (folder / name).unlink()
-            folder.rmdir()
+        if is_main() and not resume:
+            written = {path.name for path in folder.iterdir()}
+            if written <= {"recipe.toml", "split.csv"}:
+                for name in written:
+                    (folder / name).unlink()
+                folder.rmdir()
         raise
 
 
@@ -190,6 +202,7 @@ def open_folder(out: Path | None, dataset: str, recipe: Recipe, *, resume: bool)
 
 def _fast(job: _Job, parent: str) -> Run:
     from waymark.bundle.format import read_bundle
+    from waymark.dataset.places import count_places
     from waymark.dataset.split import split_hash, write_split
     from waymark.training.linear import fit_linear
 
@@ -206,6 +219,7 @@ def _fast(job: _Job, parent: str) -> Run:
             "terms": job.origin.terms,
             "start": f"bundle {known.short_hash}",
             "labels_seen_before": len(known.manifest.landmarks),
+            "places": count_places(job.dataset),
             "chosen_by": "validation" if has_val else "cross-validation",
         },
         progress=job.progress,
@@ -256,25 +270,32 @@ def _deep(
     resume: bool,
     on_epoch: Callable[[EpochReport], None] | None,
 ) -> Run:
-    from waymark.dataset.split import read_split, split_hash, write_split
-    from waymark.evaluation.evaluate import evaluate
-    from waymark.recognise.recogniser import Recogniser
-    from waymark.training.assemble import assemble
-    from waymark.training.deep import (
-        exported,
-        notice_of,
-        preprocess_of,
-        split_for,
-        start_knows,
-        train_network,
-    )
+    from waymark.training.deep import train_network
 
-    recipe, folder, progress = job.recipe, job.folder, job.progress
-    if resume and (folder / "split.csv").exists():
-        split = read_split(folder / "split.csv", job.dataset)
+    split = from_main(lambda: _split(job, resume=resume))
+    network = train_network(
+        split,
+        job.recipe,
+        folder=job.folder,
+        weights=weights,
+        resume=resume,
+        progress=job.progress,
+        on_epoch=on_epoch,
+    )
+    return from_main(lambda: _measured(job, split, network, weights))
+
+
+def _split(job: _Job, *, resume: bool) -> Dataset:
+    """Return the dataset parted as `split.csv` says, which is written where it is missing."""
+    from waymark.dataset.split import read_split, write_split
+    from waymark.training.deep import split_for
+
+    file = job.folder / "split.csv"
+    if resume and file.exists():
+        split = read_split(file, job.dataset)
     else:
-        split = split_for(job.dataset, recipe, progress=progress)
-        write_split(folder / "split.csv", split)
+        split = split_for(job.dataset, job.recipe, progress=job.progress)
+        write_split(file, split)
     held_out = sum(photo.split == "val" for photo in split.photos)
     if held_out < ENOUGH_TO_VALIDATE:
         raise DatasetError(
@@ -282,15 +303,19 @@ def _deep(
             f"{ENOUGH_TO_VALIDATE}. Add photos (5 of a landmark give one for validation), or "
             "leave out --recipe: the fast path does with one photo a landmark."
         )
-    network = train_network(
-        split,
-        recipe,
-        folder=folder,
-        weights=weights,
-        resume=resume,
-        progress=progress,
-        on_epoch=on_epoch,
-    )
+    return split
+
+
+def _measured(job: _Job, split: Dataset, network: Classifier, weights: Path | None) -> Run:
+    """Make a bundle of a trained network, and measure it on the validation photos."""
+    from waymark.dataset.places import count_places
+    from waymark.dataset.split import split_hash
+    from waymark.evaluation.evaluate import evaluate
+    from waymark.recognise.recogniser import Recogniser
+    from waymark.training.assemble import assemble
+    from waymark.training.deep import exported, notice_of, preprocess_of, start_knows
+
+    recipe, progress = job.recipe, job.progress
     preprocess = preprocess_of(recipe)
     model, head, backbone = exported(network, preprocess)
     bundle = assemble(
@@ -309,6 +334,7 @@ def _deep(
             "terms": job.origin.terms,
             "photos": len(split.of_split("train").photos),
             "negatives": len(split.of_split("train").negatives),
+            "places": count_places(split),
             "split": split_hash(split),
             "seed": recipe.seed,
             "start": weights.name if weights else recipe.start,

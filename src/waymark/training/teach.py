@@ -24,7 +24,7 @@ from waymark.bundle.graph import replace_head
 from waymark.bundle.manifest import Manifest, Task
 from waymark.bundle.statistics import Statistics
 from waymark.dataset.index import Dataset
-from waymark.dataset.places import estimate_places
+from waymark.dataset.places import count_places, estimate_places
 from waymark.errors import RunError
 from waymark.evaluation.metrics import wilson_interval
 from waymark.gazetteer import Landmark
@@ -117,6 +117,7 @@ def teach(
             "data": f"{bundle.manifest.provenance.get('data')}, then {dataset.name}",
             "photos": len(examples.photos),
             "negatives": len(examples.negatives.rows),
+            "places": count_places(dataset, added),
             "views": views,
             "seed": seed,
             "parent": bundle.sha256,
