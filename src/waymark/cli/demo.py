@@ -31,3 +31,6 @@ def demo(
             else demo_samples(out, progress=progress)
         )
     print(page)
+    typer.echo(
+        "next: waymark predict PHOTO, or waymark train FOLDER with a folder a landmark", err=True
+    )
