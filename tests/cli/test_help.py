@@ -137,3 +137,15 @@ def test_reader_that_stops_early_is_fine() -> None:
             timeout=120,
         )
     assert done.stderr == ""
+
+
+def test_demo_prints_its_page_and_where_to_go_next(tmp_path, world_path) -> None:
+    """The path goes to stdout, the next steps to stderr."""
+    from waymark.samples import SAMPLES, render
+
+    render(SAMPLES[0], seed=0, size=(160, 120)).save(tmp_path / "p.jpg")
+    arguments = ["demo", str(tmp_path / "p.jpg"), "--out", str(tmp_path / "out")]
+    result = CliRunner().invoke(app, arguments)
+
+    assert result.stdout.strip() == str(tmp_path / "out" / "index.html")
+    assert "waymark train" in result.stderr
