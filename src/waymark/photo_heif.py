@@ -1,7 +1,7 @@
 """Open HEIC photos in a process of their own.
 
-libheif, or its binding, crashes on some damaged files: of 60,000 with up to six bytes of
-their header changed, one in 300 ended the whole process. No `try` catches that, so HEIC is
+libheif, or its binding, crashes on some files with a few bytes of their header changed,
+which ends the whole process. No `try` catches that, so HEIC is
 decoded by a helper process; when it dies, one photo is unreadable and the next one gets a
 new helper. Helpers are kept for the next photo and end with the program.
 

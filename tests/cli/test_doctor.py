@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from pathlib import Path
 
@@ -128,8 +127,11 @@ def test_folder_in_the_way(tmp_path: Path) -> None:
     assert "XDG_CACHE_HOME" in check.fix
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_folder_not_writable(tmp_path: Path) -> None:
-    """A folder that may not be written is broken."""
-    tmp_path.chmod(0o500)
+def test_folder_not_writable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder that may not be written is broken, root or not."""
+
+    def refuse(**_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", refuse)
     assert check_folder("cache folder", tmp_path / "x", "XDG_CACHE_HOME").state == "broken"

@@ -73,6 +73,7 @@ def build(
     drop_path: float = 0.0,
     weights: Mapping[str, Tensor] | None = None,
     pretrained: bool = False,
+    seed: int | None = None,
 ) -> Classifier:
     """Build a classifier.
 
@@ -83,12 +84,15 @@ def build(
         drop_path: stochastic depth, 0 to 1, where the backbone has any.
         weights: backbone weights by name; must fit but for a classifier of their own.
         pretrained: download timm's weights where `weights` is None.
+        seed: of the weights that start at random; None leaves torch's generator alone.
 
     Raises:
         UnknownName: if there is no such backbone.
         ConfigError: if the weights do not fit the backbone, or cannot be downloaded.
     """
     spec = find_backbone(backbone)
+    if seed is not None:
+        torch.manual_seed(seed)
     model = Classifier(spec, tasks, dropout=dropout, drop_path=drop_path)
     if weights is None and pretrained:
         weights = _download(spec)

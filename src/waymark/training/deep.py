@@ -84,12 +84,9 @@ def train_network(
         RunError: if `resume` finds a damaged checkpoint or another recipe's.
     """
     try:
-        import torch
-
         from waymark.training.loop import fit, load_best
     except ImportError as error:
         raise _missing(str(error)) from error
-    torch.manual_seed(recipe.seed)  # every process starts with the same network
     model = start_network(dataset, recipe, weights=weights)
     preprocess = preprocess_of(recipe)
     reports = fit(
@@ -136,6 +133,7 @@ def start_network(dataset: Dataset, recipe: Recipe, *, weights: Path | None) -> 
         drop_path=recipe.drop_path,
         weights=tensors,
         pretrained=recipe.start == "pretrained",
+        seed=recipe.seed,  # every process starts with the same network
     )
 
 
