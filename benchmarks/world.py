@@ -122,9 +122,11 @@ def parity_table(bundle: Bundle, checkpoint: Path, photos: Sequence[Photo]) -> N
     from safetensors.torch import load_file
 
     from waymark.models.build import build
+    from waymark.models.design import Design
 
     ids = bundle.manifest.tasks[0].ids
-    model = build(bundle.manifest.backbone["timm_name"], {"landmark": len(ids)})
+    design = Design(backbone=bundle.manifest.backbone["timm_name"])
+    model = build(design, {"landmark": len(ids)})
     model.load_state_dict(load_file(checkpoint))
     model.eval()
     session = open_session(bundle.model)

@@ -9,6 +9,7 @@
     │   └── PhotoTooLarge      over the limit on bytes or pixels
     ├── DatasetError           a dataset has the wrong shape, or nothing in it
     ├── GazetteerError         a landmarks.csv is wrong
+    ├── CollectError           a source of photos cannot be asked, or answers wrongly
     ├── BundleError            a bundle is damaged, unsafe or of another format
     ├── RunError               a run folder is in the way, or cannot be resumed
     ├── ShapeError             an array does not have the shape that is asked for
@@ -75,6 +76,12 @@ class GazetteerError(WaymarkError):
     """A landmarks.csv has a row that cannot be right."""
 
     code = "gazetteer"
+
+
+class CollectError(WaymarkError):
+    """A source of photos cannot be asked, or does not answer as it should."""
+
+    code = "collect"
 
 
 class BundleError(WaymarkError):

@@ -11,6 +11,7 @@ import pytest
 from waymark.bundle.manifest import CATEGORY, LANDMARK, Manifest, Task, UnknownRule
 from waymark.errors import BundleError
 from waymark.gazetteer import Landmark
+from waymark.models.design import Design
 from waymark.preprocess import Preprocess
 
 RULE = UnknownRule(
@@ -46,6 +47,38 @@ def test_it_survives_json() -> None:
 
     assert Manifest.from_dict(values) == MANIFEST
     assert Manifest.from_dict({**values, "later": 1}) == MANIFEST
+
+
+def test_the_design_of_the_network_is_kept() -> None:
+    """It comes back equal through JSON; a bundle without one is as good as before."""
+    design = Design(pool="grid", hidden=(64, 32), dropout=0.5, link="category")
+    kept = replace(MANIFEST, backbone={**MANIFEST.backbone, "design": design.to_dict()})
+
+    read = Manifest.from_dict(json.loads(json.dumps(kept.to_dict())))
+
+    assert Design.from_dict(read.backbone["design"]) == design
+    assert "design" not in MANIFEST.backbone
+
+
+@pytest.mark.parametrize(
+    ("design", "message"),
+    [
+        (None, "design is None"),
+        ([], "expected an object"),
+        ({"pool": "median"}, "pool is 'median'"),
+        ({"hidden": [64, 0]}, "hidden layers"),
+        ({"hidden": "64"}, "hidden is '64'"),
+        ({"dropout": "much"}, "dropout is 'much'"),
+        ({"code": "import os"}, "no field 'code'"),
+    ],
+)
+def test_a_design_that_cannot_be_is_refused(design: Any, message: str) -> None:
+    """Before anything is built by it."""
+    values = json.loads(json.dumps(MANIFEST.to_dict()))
+    values["backbone"]["design"] = design
+
+    with pytest.raises(BundleError, match=message):
+        Manifest.from_dict(values)
 
 
 def test_landmarks_and_categories_are_in_the_order_of_the_logits() -> None:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from waymark.bundle.graph import tiny_model
 from waymark.bundle.onnx_check import check_model
-from waymark.bundle.quantise import expand, quantise, shrink
+from waymark.bundle.quantise import expand, noise_share, quantise, quantise_within, shrink
 from waymark.errors import BundleError, ShapeError
 from waymark.recognise.session import open_session
 
@@ -72,10 +72,76 @@ def test_quantising_prints_nothing(capfd: pytest.CaptureFixture[str]):
     assert capfd.readouterr().out == ""
 
 
+def depthwise_model() -> bytes:
+    """Return the tiny model with a depthwise convolution and a plain one behind it."""
+    model = onnx.load_model_from_string(deep_model())
+    kernel = np.full((16, 1, 1, 1), 0.5, np.float32) * np.logspace(-2, 2, 16)[:, None, None, None]
+    model.graph.initializer.append(
+        onnx.numpy_helper.from_array(kernel.astype(np.float32), "kernel3")
+    )
+    conv = onnx.helper.make_node("Conv", ["first", "kernel3"], ["wide"], name="deep", group=16)
+    last = next(node for node in model.graph.node if node.name == "conv2")
+    last.input[0] = "wide"
+    model.graph.node.insert(list(model.graph.node).index(last), conv)
+    return model.SerializeToString()
+
+
+def quantised(model: bytes) -> set[str]:
+    """Return the names of the convolutions whose weights are stored in 8 bits."""
+    graph = onnx.load_model_from_string(model).graph
+    small = {t.name for t in graph.initializer if t.data_type == onnx.TensorProto.INT8}
+    made = {n.output[0] for n in graph.node if n.input and n.input[0] in small}
+    return {n.name for n in graph.node if n.op_type == "Conv" and n.input[1] in made}
+
+
+def test_what_is_good_enough_is_quantised_whole():
+    """The first attempt stays, equal to quantising without exceptions."""
+    model = depthwise_model()
+
+    small, noise = quantise_within(model, [photos()], noise=1.0)
+
+    assert small == quantise(model, [photos()])
+    assert quantised(small) == {"deep", "conv2"}
+    before = open_session(model, threads=1).run(photos(), ["embedding"])["embedding"]
+    after = open_session(small, threads=1).run(photos(), ["embedding"])["embedding"]
+    assert noise == pytest.approx(noise_share(before, after))
+
+
+def test_depthwise_convolutions_are_the_first_to_stay_float():
+    """Channels of ranges from 1 to 10,000 cannot share a scale."""
+    model = depthwise_model()
+    _, whole = quantise_within(model, [photos()], noise=1.0)
+
+    small, _ = quantise_within(model, [photos()], noise=whole / 2)
+
+    assert "deep" not in quantised(small)
+    assert "deep" in quantised(quantise(model, [photos()]))
+
+
+def test_the_most_careful_attempt_is_what_nothing_satisfies():
+    """Noise of nothing at all is not to be had; still there is a model."""
+    small, noise = quantise_within(depthwise_model(), [photos()], noise=-1.0)
+
+    check_model(small, ["landmark"])
+    assert noise >= 0
+
+
+def test_noise_is_a_share_of_the_spread():
+    """None for equal embeddings; all of it where every photo looks like the average one."""
+    rng = np.random.default_rng(0)
+    embeddings = rng.normal(size=(20, 8)) + 5
+    average = np.broadcast_to(embeddings.mean(axis=0), embeddings.shape)
+
+    assert noise_share(embeddings, embeddings) == 0
+    assert noise_share(embeddings, average) == pytest.approx(1)
+
+
 def test_quantising_without_photos_is_refused():
     """Scales cannot be measured on nothing."""
     with pytest.raises(ShapeError, match="no photos"):
         quantise(deep_model(), [])
+    with pytest.raises(ShapeError, match="no photos"):
+        quantise_within(deep_model(), [])
 
 
 def test_an_old_opset_is_refused():

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from waymark.bundle.statistics import Statistics, decode, encode, whiten
+from waymark.bundle import statistics as module
+from waymark.bundle.statistics import Statistics, decode, dense, encode, whiten
 from waymark.bundle.tiny import tiny_bundle
 from waymark.errors import BundleError
 
@@ -53,6 +54,40 @@ def test_whitening_is_finite_at_any_scale(scale: float):
     means, covariance, _ = clusters()
 
     assert np.isfinite(whiten(means * scale, covariance * scale**2)).all()
+
+
+@pytest.mark.parametrize("rank", [2, 5, 12])
+def test_variances_alone_whiten_as_the_matrix_that_has_them(rank: int):
+    """Distances between landmarks are the same, and what is kept of the noise too."""
+    means, _, noise = clusters()
+    variance = np.linspace(0.5, 4, 12) ** 2
+
+    one, other = whiten(means, variance, rank=rank), whiten(means, np.diag(variance), rank=rank)
+
+    assert one.shape == other.shape
+    for rows in (means, noise[:50]):
+        mine, theirs = rows @ one, rows @ other
+        np.testing.assert_allclose(mine @ mine.T, theirs @ theirs.T, rtol=0.02, atol=0.02)
+
+
+@pytest.mark.parametrize("scale", [0.0, 1e-12, 1.0, 1e4])
+def test_whitening_by_variances_is_finite_at_any_scale(scale: float):
+    """Even where every photo of a landmark is the same."""
+    means, covariance, _ = clusters()
+
+    assert np.isfinite(whiten(means * scale, np.diag(covariance) * scale**2)).all()
+
+
+def test_of_a_wide_embedding_variances_are_kept(statistics: Statistics, monkeypatch):
+    """A full matrix is cut to its diagonal when it is written; `dense` makes it whole again."""
+    full = statistics | {"covariance": statistics["covariance"] + np.float32(0.01)}
+    monkeypatch.setattr(module, "WIDE", 15)
+
+    written = decode(encode(full), classes=CLASSES, width=16)
+
+    np.testing.assert_allclose(written["covariance"], np.diag(full["covariance"]), rtol=1e-3)
+    assert (dense(written["covariance"]) == np.diag(written["covariance"])).all()
+    assert dense(full["covariance"]) is full["covariance"]
 
 
 def test_the_whitening_is_filled_in_once_and_kept(statistics: Statistics):

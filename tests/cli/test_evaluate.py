@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -147,3 +149,69 @@ def test_a_report_over_other_files_is_refused_before_any_work(
     assert "a run" in refused.stderr
     assert "nowhere" not in refused.stderr
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["recipe.toml"]
+
+
+@pytest.fixture
+def two_tasks(tmp_path: Path) -> Path:
+    """Return the file of a bundle that also knows two categories, and who is of which."""
+    made = tiny_bundle(3, categories=2)
+    landmarks = tuple(
+        replace(known, category=f"kind-{i % 2}") for i, known in enumerate(made.manifest.landmarks)
+    )
+    tasks = (replace(made.manifest.tasks[0], classes=landmarks), made.manifest.tasks[1])
+    path = tmp_path / "two.waymark"
+    write_bundle(path, replace(made, manifest=replace(made.manifest, tasks=tasks)))
+    return path
+
+
+def test_categories_are_measured_where_the_bundle_knows_them(
+    bundle: Path, two_tasks: Path, dataset: Path
+) -> None:
+    """A line in the text, an object in the JSON; null for a bundle without."""
+    text = run(two_tasks, dataset).stdout
+    figures = json.loads(run(two_tasks, dataset, "--json").stdout)["category"]
+
+    assert f"category top-1      {figures['top1']:7.1%}" in text
+    assert "category macro F1" in text
+    assert figures["n"] == 8
+    assert set(figures["per_class"]) == {"kind-0", "kind-1"}
+    assert json.loads(run(bundle, dataset, "--json").stdout)["category"] is None
+    assert "category" not in run(bundle, dataset).stdout
+
+
+def test_per_class_adds_a_table_for_each_task(two_tasks: Path, dataset: Path) -> None:
+    """With the numbers of the JSON, and only when asked for."""
+    text = run(two_tasks, dataset, "--per-class").stdout
+    figures = json.loads(run(two_tasks, dataset, "--json").stdout)
+
+    assert "macro average" not in run(two_tasks, dataset).stdout
+    tables = text[text.index("\nlandmarks\n") :].split("\ncategories\n")
+    assert len(tables) == 2
+    for table, found in zip(tables, (figures, figures["category"]), strict=True):
+        for name, row in found["per_class"].items():
+            (line,) = [line for line in table.splitlines() if line.split()[:1] == [name]]
+            cells = [f"{row[key]:.3f}" for key in ("precision", "recall", "f1")]
+            assert line.split()[1:] == [*cells, str(row["n"])]
+        assert f"{found['top1']:.3f}" in table
+        assert found["macro_f1"] == pytest.approx(
+            float(table.split("macro average")[1].split()[2]), abs=5e-4
+        )
+
+
+@pytest.mark.skipif(os.name != "posix", reason="control characters in names are for POSIX")
+def test_a_table_cannot_steer_the_terminal(tmp_path: Path) -> None:
+    """A landmark is called by what it is called, escaped."""
+    make(tmp_path / "d" / "a\u202eb", 3)
+    made = tiny_bundle(1)
+    task = replace(
+        made.manifest.tasks[0], classes=(replace(made.manifest.landmarks[0], id="a\u202eb"),)
+    )
+    write_bundle(
+        tmp_path / "b.waymark", replace(made, manifest=replace(made.manifest, tasks=(task,)))
+    )
+
+    done = run(tmp_path / "b.waymark", tmp_path / "d", "--per-class")
+
+    assert done.exit_code == 0, done.output
+    assert "\u202e" not in done.stdout
+    assert "a\\u202eb" in done.stdout

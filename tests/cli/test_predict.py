@@ -108,6 +108,24 @@ def test_text_names_place_and_score(bundle: Path, tmp_path: Path):
     assert "█" not in done.stdout
 
 
+def test_categories_are_told_where_the_bundle_knows_them(tmp_path: Path, bundle: Path):
+    """A line in the text, a list in the JSON, with test-time augmentation too; else null."""
+    two = tmp_path / "two.waymark"
+    write_bundle(two, tiny_bundle(4, categories=2))
+    photo = save_photo(tmp_path / "p.png")
+
+    for option in ([], ["--tta"], ["--fast"]):
+        text = predict(two, photo, "--unknown-threshold", 1, *option).stdout
+        row = json.loads(predict(two, photo, "--json", *option).stdout)["category_predictions"]
+        first, second = row
+        assert first["score"] + second["score"] == pytest.approx(1, abs=1e-5)
+        assert text.splitlines()[-1] == "  category: " + ", ".join(
+            f"{kind['category']} {kind['score']:.1%}" for kind in row
+        )
+    assert "category" not in predict(bundle, photo, "--unknown-threshold", 1).stdout
+    assert json.loads(predict(bundle, photo, "--json").stdout)["category_predictions"] is None
+
+
 def test_unknown_is_said_plainly(bundle: Path, tmp_path: Path):
     """With the nearest landmarks, so that one can judge."""
     done = predict(bundle, save_photo(tmp_path / "p.png"), "--unknown-threshold", 0)

@@ -23,7 +23,7 @@ from waymark.dataset.loader import (  # noqa: E402
     plain_loader,
     training_loader,
 )
-from waymark.dataset.loader_augment import AUGMENTERS  # noqa: E402
+from waymark.dataset.loader_augment import AUGMENTERS, VIEWS  # noqa: E402
 from waymark.photo import read_photo  # noqa: E402
 from waymark.preprocess import Preprocess, fit_square  # noqa: E402
 
@@ -157,17 +157,36 @@ def test_every_augmenter_gives_a_square_of_bytes(
 
 
 def test_strong_changes_differ_from_draw_to_draw(draw: Callable[..., Image.Image]) -> None:
-    """Twelve views of a photo are twelve pictures; `none` is always the same one."""
+    """Twelve views of a photo are twelve pictures."""
     views = {
-        name: {
-            AUGMENTERS[name](draw(0), np.random.default_rng(seed), 32).tobytes()
-            for seed in range(12)
-        }
-        for name in ("strong", "none")
+        AUGMENTERS["strong"](draw(0), np.random.default_rng(seed), 32).tobytes()
+        for seed in range(12)
     }
 
-    assert len(views["strong"]) == 12
-    assert len(views["none"]) == 1
+    assert len(views) == 12
+
+
+@pytest.mark.parametrize(("name", "count"), VIEWS.items())
+def test_a_photo_has_only_so_many_views(source: Source, name: str, count: int) -> None:
+    """However often it is drawn; the first is what prediction sees."""
+    stream = PhotoStream(source, PREPROCESS, name, 0)
+    drawn = {stream[0, draw][0].numpy().tobytes() for draw in range(40)}
+    seen = PhotoStream(source, PREPROCESS, "none", 0)[0][0]
+
+    assert len(drawn) == count
+    assert torch.equal(stream.view(0, 0)[0], seen)
+    assert {stream.view(0, view)[0].numpy().tobytes() for view in range(count)} == drawn
+
+
+def test_copies_show_each_of_five_views_once_an_epoch(source: Source) -> None:
+    """Five copies of every photo, and of `five` each view of it."""
+    sampler = EpochSampler(source.labels, balance=0, negatives=False, seed=0, copies=5)
+    sampler.epoch = 3
+    drawn = list(sampler)
+
+    assert len(drawn) == len(sampler) == 9 * 5
+    for item in range(9):
+        assert sorted(draw % 5 for i, draw in drawn if i == item) == [0, 1, 2, 3, 4]
 
 
 def test_memory_does_not_grow_with_photos(save: Save) -> None:

@@ -14,7 +14,7 @@ from waymark.evaluation.evaluate import evaluate, negative_sources
 NAMES = ("bridge", "palace", "tower")
 KEYS = {
     "n", "top1", "top1_interval", "top3", "top5", "macro_f1", "ece", "per_class", "skipped",
-    "n_unknown", "unknown_auroc", "unknown_fpr95", "gap",
+    "n_unknown", "unknown_auroc", "unknown_fpr95", "gap", "loss", "confused", "category",
 }  # fmt: skip
 
 
@@ -71,10 +71,31 @@ def test_figures_equal_scikit_learn(oracle, photos):
     ranked = measured.scores.max(axis=1) * (1 - measured.unknown)
     expected = oracle_metrics.average_precision_score(correct, ranked) * correct.sum() / 59
     assert figures["gap"] == pytest.approx(expected, abs=1e-6)
+    exact = scores.astype(float) / scores.sum(axis=1, keepdims=True, dtype=float)
+    assert figures["loss"] == pytest.approx(
+        oracle_metrics.log_loss(truth, exact, labels=range(3)), abs=1e-5
+    )
+    assert figures["category"] is None
     assert {name: row["n"] for name, row in figures["unknown_by_source"].items()} == {
         "objects": 15,
         "travel": 12,
     }
+
+
+def test_confused_pairs_are_those_of_the_matrix(oracle, photos):
+    """Each pair with its photos and how many of that truth there are, the most first."""
+    measured = evaluate(
+        oracle(NAMES, random_say(), 0.5), read_dataset(photos({"bridge": 30, "tower": 9}))
+    )
+    pairs = measured.to_dict()["confused"]
+
+    assert pairs
+    assert [row["n"] for row in pairs] == sorted((row["n"] for row in pairs), reverse=True)
+    assert sum(row["n"] for row in pairs) == int((measured.guesses != measured.labels).sum())
+    for row in pairs:
+        truth, guess = NAMES.index(row["truth"]), NAMES.index(row["guess"])
+        assert row["n"] == measured.counts[truth, guess]
+        assert row["of"] == {"bridge": 30, "tower": 9}[row["truth"]]
 
 
 def test_the_json_survives_json(oracle, photos):
@@ -138,7 +159,7 @@ def test_without_known_photos_figures_are_null(oracle, photos):
 
     assert set(figures) >= KEYS
     assert figures["n"] == 0
-    assert figures["top1"] is figures["unknown_auroc"] is figures["gap"] is None
+    assert figures["top1"] is figures["unknown_auroc"] is figures["gap"] is figures["loss"] is None
     assert figures["unknown_called_known"] == 0
 
 

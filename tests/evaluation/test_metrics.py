@@ -16,7 +16,9 @@ from waymark.evaluation.metrics import (
     confusion_counts,
     fpr_at_recall,
     gap,
+    log_loss,
     macro_f1,
+    most_confused,
     ranking,
     reliability,
     top_k_accuracy,
@@ -92,6 +94,29 @@ def test_macro_f1_averages_the_classes_present(seed):
     )
 
     assert macro_f1(confusion_counts(labels, guesses, 6)) == pytest.approx(expected)
+
+
+@SEEDS
+def test_log_loss_equals_scikit_learn(seed):
+    """The mean negative log-likelihood is scikit-learn's."""
+    rng = np.random.default_rng(seed)
+    probs, labels = rng.dirichlet([0.3] * 5, 80), rng.integers(0, 5, 80)
+
+    assert log_loss(probs, labels) == pytest.approx(oracle.log_loss(labels, probs, labels=range(5)))
+
+
+def test_a_true_class_of_no_probability_costs_much_and_not_everything():
+    """The loss stays finite, so that it can be averaged and written as JSON."""
+    assert 80 < log_loss(np.array([[1.0, 0.0]], np.float32), np.array([1])) < 90
+
+
+def test_the_most_confused_pairs_come_first_and_the_right_ones_never():
+    """Ties keep the order of the classes; pairs without a photo are left out."""
+    counts = np.array([[9, 2, 0], [0, 5, 4], [2, 0, 8]])
+
+    assert most_confused(counts, 9) == [(1, 2), (0, 1), (2, 0)]
+    assert most_confused(counts, 1) == [(1, 2)]
+    assert most_confused(np.diag([3, 4]), 5) == []
 
 
 @SEEDS
@@ -190,6 +215,7 @@ def test_bootstrap_interval_is_repeatable_and_holds_the_mean():
         lambda: top_k_accuracy(np.zeros((0, 3)), np.zeros(0, int)),
         lambda: top_k_accuracy(np.zeros((2, 3)), np.zeros(3, int)),
         lambda: calibration_error(np.zeros(3), np.zeros(3, int)),
+        lambda: log_loss(np.zeros((0, 3)), np.zeros(0, int)),
         lambda: confusion_counts(np.zeros(2, int), np.zeros(3, int), 4),
         lambda: macro_f1(np.zeros((3, 3), int)),
         lambda: reliability(np.zeros(0), np.zeros(0, bool)),

@@ -7,15 +7,15 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from waymark.evaluation.metrics import confusion_counts
+from waymark.evaluation.metrics import auroc, confusion_counts
 from waymark.evaluation.plots import (
     DARK,
     LIGHT,
     plot_confusion,
-    plot_history,
     plot_recall,
     plot_reliability,
     plot_unknown,
+    plot_unknown_curve,
     to_png,
 )
 
@@ -39,21 +39,22 @@ def test_hostile_names_are_drawn_as_text(theme):
         plot_confusion(counts, HOSTILE, theme=theme),
         plot_recall(HOSTILE, RNG.random(5), np.full(5, 9), theme=theme),
         plot_unknown(RNG.random(9), scores, threshold=0.5, theme=theme),
+        plot_unknown_curve(RNG.random(9), scores, threshold=0.5, theme=theme),
     ):
         assert isinstance(fig, Figure)
         assert to_png(fig).startswith(b"\x89PNG")
 
 
-@pytest.mark.parametrize("n", [1, 5, 54, 120])
-def test_confusion_grows_with_the_classes_and_stays_bounded(n):
-    """A cell keeps room for its number up to 80 classes; the figure never gets huge."""
+@pytest.mark.parametrize("n", [1, 5, 12, 13, 54, 120])
+def test_a_cell_of_a_confusion_matrix_has_room_for_its_number(n):
+    """However many classes: each cell is a tenth of an inch or more, and has its number."""
     labels = np.arange(n)
     fig = plot_confusion(confusion_counts(labels, labels, n), [f"c{i}" for i in labels])
 
-    width, height = size(to_png(fig, dpi=50))
-
-    assert len(fig.axes[0].texts) == (n if n <= 80 else 0)
-    assert max(width, height) <= 24 * 50
+    assert max(size(to_png(fig, dpi=20))) <= 24 * 20
+    box = fig.axes[0].get_window_extent()
+    assert box.width / fig.dpi / n > 0.1
+    assert len(fig.axes[0].texts) == n
 
 
 def test_recall_leaves_out_classes_without_photos_and_starts_with_the_worst():
@@ -73,16 +74,29 @@ def test_reliability_draws_a_point_for_each_bin_in_use():
     assert len(points) == 2
 
 
-def test_history_marks_stages_and_takes_gaps():
-    """NaN is a gap; each stage is a line in both panels."""
-    epochs = np.arange(1, 6)
-    loss = np.array([2, 1, np.nan, 0.5, 0.4])
+@pytest.mark.parametrize("sources", [1, 2, 6, 9])
+def test_the_unknown_curve_agrees_with_the_shares(sources):
+    """A curve a source and one for all; the dot is where the threshold puts it."""
+    known = RNG.beta(2, 5, 80)
+    unknown = {f"source {i}": RNG.beta(5, 2, 20 + i) for i in range(sources)}
+    every = np.concatenate(list(unknown.values()))
 
-    fig = plot_history(epochs, {"train": loss}, {}, stages=[2])
+    fig = plot_unknown_curve(known, unknown, threshold=0.4)
 
-    assert len(fig.axes[0].lines) == 2
-    assert len(fig.axes[1].lines) == 1
-    assert size(to_png(fig))[0] > 500
+    dots = [line for line in fig.axes[0].lines if line.get_marker() == "o"]
+    assert len(dots) == {1: 1, 2: 3, 6: 7, 9: 1}[sources]
+    x, y = dots[0].get_data()
+    np.testing.assert_allclose([x[0], y[0]], [(known > 0.4).mean(), (every > 0.4).mean()])
+
+
+def test_the_area_under_the_unknown_curve_is_the_auroc():
+    """Ties included: scores of one decimal."""
+    known, unknown = RNG.beta(2, 5, 80).round(1), RNG.beta(5, 2, 60).round(1)
+
+    line = plot_unknown_curve(known, {"x": unknown}).axes[0].lines[1]
+
+    area = np.trapezoid(line.get_ydata(), line.get_xdata())
+    assert area == pytest.approx(auroc(known, unknown))
 
 
 def test_the_same_arrays_give_the_same_bytes():

@@ -5,7 +5,13 @@ import pytest
 from sklearn.covariance import ledoit_wolf
 
 from waymark.errors import ShapeError
-from waymark.evaluation.statistics import centroids, class_statistics, shared_covariance
+from waymark.evaluation import statistics as module
+from waymark.evaluation.statistics import (
+    centroids,
+    class_statistics,
+    shared_covariance,
+    shared_variance,
+)
 
 
 def clouds(seed=0, n=120, width=12, classes=4):
@@ -25,6 +31,29 @@ def test_covariance_is_scikit_learns_ledoit_wolf(n, width):
     expected, _ = ledoit_wolf(x, assume_centered=True)
 
     assert np.allclose(shared_covariance(x, 1), expected * n / (n - 1), rtol=1e-3, atol=1e-4)
+
+
+def test_variances_are_numpys():
+    """Of each feature about its class mean, corrected for the means that were taken."""
+    x, labels = clouds(n=400)
+    means = np.stack([x[labels == i].mean(axis=0) for i in range(4)])
+
+    expected = sum((x[labels == i].var(axis=0) * 100) for i in range(4)) / (400 - 4)
+
+    assert np.allclose(shared_variance(x - means[labels], 4), expected, rtol=1e-3)
+    assert (shared_variance(np.zeros((5, 3)), 2) == 1).all()
+
+
+def test_a_wide_embedding_has_variances_only(monkeypatch):
+    """From the stated width on there is no matrix, and everything else is as it was."""
+    embedding, labels = clouds()
+    full = class_statistics(embedding, labels, 4)
+    monkeypatch.setattr(module, "WIDE", 11)
+
+    found = class_statistics(embedding, labels, 4)
+
+    assert found["covariance"].shape == (12,)
+    assert (found["means"] == full["means"]).all()
 
 
 def test_means_and_counts_are_those_of_each_class():

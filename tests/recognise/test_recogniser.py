@@ -224,6 +224,23 @@ def test_tta_runs_four_views_a_photo(bundle: Bundle, photos: list[Path]):
     assert said.predictions[0].landmark == "landmark-3"
 
 
+def test_tta_averages_the_logits_of_categories_too(bundle: Bundle, photos: list[Path]):
+    """The categories of a photo and of its mirror image are the same, as its landmarks are."""
+    out = io.BytesIO()
+    with Image.open(photos[3]) as image:
+        image.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(out, "PNG")
+
+    one, other = Recogniser(bundle, tta=True).predict_many([photos[3], out.getvalue()])
+
+    assert isinstance(one, Prediction)
+    assert isinstance(other, Prediction)
+    assert one.category_predictions is not None
+    assert other.category_predictions is not None
+    for mine, mirrored in zip(one.category_predictions, other.category_predictions, strict=True):
+        assert mine.category == mirrored.category
+        assert mine.score == pytest.approx(mirrored.score, abs=0.05)
+
+
 def test_the_threshold_decides_what_is_known(bundle: Bundle, photos: list[Path]):
     """At 1 everything is known; at 0 nothing is, unless it is certain."""
     assert Recogniser(bundle, unknown_threshold=1).predict(photos[0]).known

@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from waymark.evaluation.plots import LIGHT
-from waymark.training.history import append_history, draw_history, read_history
+from waymark.training.history import append_history, read_history
 
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """The fields of `EpochReport` that the curves need, without torch."""
+    """Some fields of `EpochReport`, without torch."""
 
     epoch: int
     stage: int = 0
@@ -48,19 +47,3 @@ def test_an_epoch_done_again_replaces_its_row(tmp_path: Path) -> None:
 def test_no_file_is_no_history(tmp_path: Path) -> None:
     """The fast path has no epochs, and so no curves."""
     assert read_history(tmp_path / "h.csv") == []
-    assert draw_history(tmp_path / "h.csv") is None
-
-
-def test_curves_are_drawn_from_the_file(tmp_path: Path) -> None:
-    """Training and validation loss and validation top-1, over the epochs."""
-    file = tmp_path / "h.csv"
-    write(file, *(Report(epoch=e, stage=e // 3, val_loss=1 / e) for e in range(1, 5)))
-    draw = draw_history(file)
-    assert draw is not None
-
-    figure = draw(LIGHT)
-    lines = [line for axes in figure.axes for line in axes.get_lines()]
-
-    assert any(list(line.get_xdata()) == [1, 2, 3, 4] for line in lines)
-    assert any([round(float(y), 4) for y in line.get_ydata()] == [1, 0.5, 0.3333, 0.25]
-               for line in lines)  # fmt: skip

@@ -14,14 +14,17 @@ from PIL import Image
 
 torch = pytest.importorskip("torch")
 
-from waymark.dataset.loader import Source  # noqa: E402
+from waymark.dataset.loader import Source, plain_loader  # noqa: E402
 from waymark.errors import RunError  # noqa: E402
-from waymark.models.build import Classifier, build  # noqa: E402
+from waymark.models.build import Classifier, build, to_device  # noqa: E402
 from waymark.preprocess import Preprocess  # noqa: E402
 from waymark.training.loop import EpochReport, fit, load_best  # noqa: E402
 from waymark.training.recipe import Recipe, Stage  # noqa: E402
+from waymark.training.tasks import Tasks  # noqa: E402
 
 torch.set_num_threads(1)
+
+TASKS = Tasks(classes={"landmark": 2})
 
 SMALL = Recipe(
     backbone="mobilenetv2_100",
@@ -65,11 +68,12 @@ def run(
     sides: tuple[Source, Source], recipe: Recipe, folder: Path, *, resume: bool = False
 ) -> tuple[Classifier, list[EpochReport]]:
     torch.manual_seed(0)
-    model = build(recipe.backbone, {"landmark": 2}, dropout=recipe.dropout)
+    model = build(recipe.design, TASKS.classes)
     reports = fit(
         model,
         *sides,
         recipe,
+        tasks=TASKS,
         preprocess=Preprocess(size=recipe.size),
         folder=folder,
         resume=resume,
@@ -102,9 +106,14 @@ def test_a_resumed_run_ends_like_one_that_was_not_stopped(
 ) -> None:
     """Stopped after the second of three epochs, the third comes out the same."""
     torch.manual_seed(0)
-    model = build(SMALL.backbone, {"landmark": 2})
+    model = build(SMALL.design, TASKS.classes)
     cut = fit(
-        model, *sides, SMALL, preprocess=Preprocess(size=32), folder=tmp_path / "cut", resume=False
+        model,
+        *sides,
+        SMALL,
+        tasks=TASKS,
+        preprocess=Preprocess(size=32),
+        folder=tmp_path / "cut",
     )
     next(cut), next(cut)
     cut.close()
@@ -138,6 +147,9 @@ def test_a_damaged_checkpoint_is_a_run_error(sides: tuple[Source, Source], tmp_p
         {"accumulate": 2, "augment": "strong", "precision": "bfloat16"},
         {"stages.1.optimiser": "rmsprop", "ema": 0.0, "channels_last": False},
         {"stages.1.optimiser": "adam", "stages.1.size": 64, "dropout": 0.3},
+        {"loss": "arcface", "pool": "gem", "centres": 2, "negatives": 0.5, "balance": 0.5},
+        {"loss": "nll", "label_smoothing": 0.0, "hidden": [8, 4], "augment": "flip"},
+        {"augment": "five", "copies": 5, "pool": "grid", "hidden": [8], "ema": 0.0},
     ],
     ids="-".join,
 )
@@ -157,8 +169,9 @@ def test_every_option_trains_to_finite_losses(
 def test_a_frozen_backbone_does_not_move(sides: tuple[Source, Source], tmp_path: Path) -> None:
     """Weights and batch-norm statistics of a head-only stage stay as they were."""
     torch.manual_seed(0)
-    before = build(HEAD.backbone, {"landmark": 2}).backbone.state_dict()
-    after = run(sides, HEAD, tmp_path)[0].backbone.state_dict()
+    before = build(HEAD.design, TASKS.classes).backbone.state_dict()
+    whole = replace(HEAD, start="pretrained")  # as if the weights had come from somewhere
+    after = run(sides, whole, tmp_path)[0].backbone.state_dict()
 
     assert all(torch.equal(before[name], after[name].contiguous()) for name in before)
 
@@ -176,7 +189,7 @@ def test_patience_stops_early(sides: tuple[Source, Source], tmp_path: Path) -> N
 def test_a_training_that_goes_astray_says_so(tmp_path: Path) -> None:
     """Where no validation loss was ever a number, the advice is to learn more slowly."""
     with pytest.raises(RunError, match=r"Lower the\s+learning rate"):
-        load_best(build(SMALL.backbone, {"landmark": 2}), tmp_path)
+        load_best(build(SMALL.design, TASKS.classes), tmp_path)
 
 
 SCRIPT = """
@@ -228,3 +241,19 @@ def test_two_processes_give_the_metrics_of_one(
 
     one = train_shared(given, tmp_path / "one")
     assert np.allclose(one, json.loads(line.removeprefix("FIGURES")), atol=1e-5)
+
+
+def test_a_frozen_random_backbone_gets_statistics_that_fit(
+    sides: tuple[Source, Source], tmp_path: Path
+) -> None:
+    """Features of a network with random layers stay of the size that a head can learn from."""
+    recipe = replace(HEAD, augment="none")
+    model = run(sides, recipe, tmp_path)[0]
+    loader = plain_loader(sides[0], Preprocess(size=32), batch=24, workers=0)
+    photos = next(iter(loader)).photos
+    mean, std = (torch.tensor(v).view(3, 1, 1) for v in ((0.485, 0.456, 0.406), (0.229,) * 3))
+    model.eval()
+    with torch.no_grad():
+        maps = model.features(to_device(photos, mean, std, channels_last=False))
+
+    assert 0.05 < maps.std() < 5

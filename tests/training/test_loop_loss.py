@@ -51,6 +51,34 @@ def test_known_photos_cost_what_torch_says(
         )
 
 
+@pytest.mark.parametrize("class_weights", ["none", "inverse"])
+def test_log_softmax_and_nll_loss_are_cross_entropy(class_weights: str, logits: Tensor) -> None:
+    """What two of the seeds minimise is the same function, with its gradients."""
+    labels = torch.tensor([0, 1, 2, 1, 0])
+    given = [logits.clone().requires_grad_() for _ in range(2)]
+    losses = [
+        loss_of(Recipe(loss=loss, class_weights=class_weights), one, labels)  # type: ignore[arg-type]
+        for loss, one in zip(("nll", "cross-entropy"), given, strict=True)
+    ]
+    slopes = [torch.autograd.grad(loss, one)[0] for loss, one in zip(losses, given, strict=True)]
+
+    torch.testing.assert_close(*losses)
+    torch.testing.assert_close(*slopes)
+
+
+def test_a_margin_makes_the_true_class_dearer_and_nothing_else() -> None:
+    """With a margin the loss is higher; without one it is that of scaled cosines."""
+    cosines = torch.tensor([[0.9, 0.1, -0.5], [0.2, 0.3, 0.1]])
+    labels = torch.tensor([0, 1])
+    plain = nn.functional.cross_entropy(30 * cosines, labels)
+
+    def loss(margin: float) -> Tensor:
+        return loss_of(Recipe(loss="arcface", margin=margin), 30 * cosines, labels)
+
+    torch.testing.assert_close(loss(0.0), plain, rtol=1e-4, atol=1e-5)
+    assert loss(0.3) > loss(0.1) > plain
+
+
 def test_a_negative_asks_for_no_opinion() -> None:
     """Its loss is lowest, log C, where all classes are equally likely."""
     labels = torch.tensor([-1])

@@ -11,6 +11,7 @@ torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 
 from waymark.models.build import Classifier, blocks, build, freeze  # noqa: E402
+from waymark.models.design import Design  # noqa: E402
 from waymark.training.loop_optim import factor, learning_rate, optimiser  # noqa: E402
 from waymark.training.recipe import Stage  # noqa: E402
 
@@ -18,7 +19,7 @@ from waymark.training.recipe import Stage  # noqa: E402
 @pytest.fixture(scope="module")
 def model() -> Classifier:
     """Return the smallest network of the registry; its weights are not looked at."""
-    return build("mobilenetv2_100", {"landmark": 3})
+    return build(Design(backbone="mobilenetv2_100"), {"landmark": 3})
 
 
 def scale_of(step: torch.optim.Optimizer, parameter: nn.Parameter) -> float:
@@ -58,9 +59,9 @@ def test_biases_and_norms_do_not_decay(model: Classifier) -> None:
 
 def test_a_frozen_backbone_is_not_given_to_the_optimiser(model: Classifier) -> None:
     """Only the head's weight and bias are left."""
-    freeze(model, frozen=True)
+    freeze(model, trains="head", tasks=("landmark",))
     step = optimiser(model, nn.Identity(), Stage(trains="head"))
-    freeze(model, frozen=False)
+    freeze(model, trains="all", tasks=("landmark",))
 
     assert sum(len(group["params"]) for group in step.param_groups) == 2
 

@@ -107,13 +107,19 @@ def test_the_deep_path_without_torch_fails_before_anything_is_read(tmp_path, dat
 
 
 def test_what_cannot_be_trained_is_refused(tmp_path, dataset):
-    """One landmark, weights for the fast path, weights that are not there: no folder is left."""
+    """One landmark, two tasks on the fast path, weights that nobody has: no folder is left."""
     one = dataset.with_photos(p for p in dataset.photos if p.label == "sky")
     out, weights = tmp_path / "run", tmp_path / "w.safetensors"
 
     with pytest.raises(DatasetError, match="one landmark, 'sky'"):
         train(one, LINEAR, out=out)
-    with pytest.raises(ConfigError, match="weights are for deep training"):
+    with pytest.raises(ConfigError, match="task is 'parallel'"):
+        train(dataset, LINEAR.with_settings({"task": "parallel"}), out=out)
+    with pytest.raises(ConfigError, match="nobody has pretrained vgg_like"):
+        train(dataset, RECIPES["korea-vgg"].with_settings({"start": "pretrained"}), out=out)
+    with pytest.raises(DatasetError, match="without a category: 'brick', 'sky'"):
+        train(dataset, RECIPES["usc-vgg16"], out=out)
+    with pytest.raises(ConfigError, match="no such file"):
         train(dataset, LINEAR, out=out, weights=weights)
     with pytest.raises(ConfigError, match="no such file"):
         train(dataset, DEEP, out=out, weights=weights)

@@ -153,6 +153,19 @@ def test_a_second_task_stays(tmp_path, folder):
     assert said.category_predictions is not None
 
 
+def test_categories_go_with_a_landmark_of_another_kind(tmp_path, folder):
+    """A head that cannot say the new category would always be wrong about it: it is left out."""
+    bundle = tiny_bundle(3, features=32, categories=2)
+    root = folder(tmp_path / "new", sky=5)
+    (root / "landmarks.csv").write_text("id,name,category\nsky,Sky,observatory\n")
+
+    taught = teach(bundle, read_dataset(root)).bundle
+
+    assert taught.manifest.categories == ()
+    read = write_bundle(tmp_path / "b.waymark", taught)
+    assert Recogniser(read).predict(root / "sky" / "0.png").category_predictions is None
+
+
 def test_new_negatives_join_the_old(tmp_path, parent, folder):
     """Their centroids stand beside those that the parent had."""
     folder(tmp_path / "no2", sand=12)

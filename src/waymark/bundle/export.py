@@ -1,8 +1,9 @@
-"""Write a trained classifier as ONNX: one file, any batch, any input size.
+"""Write a trained classifier as ONNX, and its weights for who builds it again.
 
 In:  a `Classifier` in evaluation mode.
 Out: bytes of an ONNX model; `photos` (N, 3, H, W) float32 in; `logits_<task>`, `logits`,
-     `embedding` and `feature_map` out.
+     `embedding` and `feature_map` out. Any batch; any input size, but for networks whose
+     dense layers are bound to one.
 """
 
 from __future__ import annotations
@@ -16,9 +17,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from waymark.errors import ConfigError
 from waymark.models.build import Classifier
+from waymark.models.heads import Cosine, SubCentreCosine
 
 OPSET = 17
+_FIXED_SIZE = ("grid", "flatten")  # poolings that are written out for one size of the map
 
 
 class _Exported(nn.Module):
@@ -30,8 +34,8 @@ class _Exported(nn.Module):
 
     def forward(self, photos: Tensor) -> tuple[Tensor, ...]:
         out = self.model(photos)
-        logits = tuple(out.logits.values())
-        return (*logits, logits[0] * 1.0, out.embedding, out.feature_map)
+        landmark = out.logits["landmark"] * 1.0
+        return (*out.logits.values(), landmark, out.embedding, out.feature_map)
 
 
 class _Padded(nn.Module):
@@ -65,18 +69,24 @@ def export_onnx(model: Classifier, *, size: int) -> bytes:
 
     Args:
         model: on any device; left as it is.
-        size: side of the example input in pixels; others work too, in multiples of 32.
+        size: side of the input in pixels; other sides work too, in multiples of 32, but
+            where pooling is `grid` or `flatten`.
 
     Returns:
         The ONNX file, without external data and with standard operators only.
+
+    Raises:
+        ShapeError: if pooling is `flatten` and `size` not the design's.
     """
     plain = copy.deepcopy(model).cpu().float().eval().to(memory_format=torch.contiguous_format)
     _write_out_padding(plain)
     names = [f"logits_{task}" for task in model.heads]
     names += ["logits", "embedding", "feature_map"]
     axes: dict[str, dict[int, str]] = {name: {0: "n"} for name in names}
-    axes["photos"] = {0: "n", 2: "height", 3: "width"}
-    axes["feature_map"] = {0: "n", 2: "rows", 3: "columns"}
+    axes["photos"] = {0: "n"}
+    if model.design.pool not in _FIXED_SIZE:
+        axes["photos"] |= {2: "height", 3: "width"}
+        axes["feature_map"] |= {2: "rows", 3: "columns"}
     buffer = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # deprecation and folding notes; parity is tested
@@ -94,12 +104,19 @@ def export_onnx(model: Classifier, *, size: int) -> bytes:
 
 
 def backbone_bytes(model: Classifier) -> bytes:
-    """Return the backbone's weights as a safetensors file in float16."""
+    """Return all weights but the landmark head's as a safetensors file in float16.
+
+    The backbone's are under their own names; beside them are `neck.*` and the other tasks'
+    `heads.*`. `models.build.from_weights` is the way back.
+    """
     from safetensors.torch import save
 
     weights = {
-        name: (value.half() if value.is_floating_point() else value).cpu().contiguous()
-        for name, value in model.backbone.state_dict().items()
+        name.removeprefix("backbone."): (value.half() if value.is_floating_point() else value)
+        .cpu()
+        .contiguous()
+        for name, value in model.state_dict().items()
+        if not name.startswith("heads.landmark.")
     }
     return save(weights)
 
@@ -107,9 +124,26 @@ def backbone_bytes(model: Classifier) -> bytes:
 def head_arrays(
     model: Classifier, task: str = "landmark"
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return weight (C, D) and bias (C,) of a task's head."""
-    head = model.heads[task].state_dict()
-    return head["weight"].float().cpu().numpy(), head["bias"].float().cpu().numpy()
+    """Return weight (C, D) and bias (C,) of a task's head.
+
+    Logits are weight . g(embedding) + bias, where g scales to length 1 if `normalises`.
+
+    Raises:
+        ConfigError: if the head still has several centres a class.
+    """
+    head = model.heads[task]
+    if isinstance(head, SubCentreCosine):
+        raise ConfigError(
+            f"the head of {task} has {head.weight.shape[1]} centres a class, and a bundle keeps "
+            "one; call models.heads.collapse on the classifier first."
+        )
+    state = head.state_dict()
+    return state["weight"].float().cpu().numpy(), state["bias"].float().cpu().numpy()
+
+
+def normalises(model: Classifier) -> bool:
+    """Say whether the landmark's head sees the embedding at length 1 (`manifest.head`)."""
+    return isinstance(model.heads["landmark"], Cosine | SubCentreCosine)
 
 
 def _write_out_padding(module: nn.Module) -> None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 INPUT, EMBEDDING, FEATURE_MAP = "photos", "embedding", "feature_map"
 FIRST_TASK = "landmark"
+_PARTS = ("unit", "weight", "bias", "logits")
 
 
 def replace_head(
@@ -57,6 +58,7 @@ def replace_head(
     _cut(graph, names)
 
     prefix = f"head_{task}"
+    _set_aside(graph, [*names, prefix, *(f"{prefix}_{end}" for end in _PARTS)])
     features = EMBEDDING
     if normalise:
         features = f"{prefix}_unit"
@@ -211,6 +213,17 @@ def _cut(graph: GraphProto, names: Sequence[str]) -> None:
     _assign(graph.node, nodes[::-1])
     _assign(graph.initializer, [i for i in graph.initializer if i.name in needed])
     _assign(graph.value_info, [v for v in graph.value_info if v.name in needed])
+
+
+def _set_aside(graph: GraphProto, names: Sequence[str]) -> None:
+    """Rename what is left of a head that was cut, because another head looks at its logits."""
+    new = {name: f"{name}_before" for name in names}
+    for node in graph.node:
+        node.name = new.get(node.name, node.name)
+        _assign(node.input, [new.get(name, name) for name in node.input])
+        _assign(node.output, [new.get(name, name) for name in node.output])
+    for tensor in graph.initializer:
+        tensor.name = new.get(tensor.name, tensor.name)
 
 
 def _order_outputs(graph: GraphProto) -> None:

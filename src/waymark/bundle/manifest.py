@@ -12,15 +12,16 @@ import math
 from dataclasses import asdict, dataclass, field
 from typing import Any, TypeGuard, TypeVar
 
-from waymark.errors import BundleError, WaymarkError
+from waymark.errors import BundleError, ConfigError, WaymarkError
 from waymark.gazetteer import Landmark
+from waymark.models.design import Design
 from waymark.preprocess import Preprocess
 
 FORMAT = 1
 LANDMARK, CATEGORY = "landmark", "category"
 MAX_CLASSES = 200_000
 _MAX_TEXT = 1_000
-_SMALLEST, _LARGEST = 1e-6, 1e6  # of a temperature, and of the unknown rule's numbers
+SMALLEST, LARGEST = 1e-6, 1e6  # of a temperature, and of the unknown rule's numbers
 _T = TypeVar("_T")
 
 
@@ -86,9 +87,9 @@ class UnknownRule:
         if not len(self.features) == len(self.weights) == len(self.centre) == len(self.scale):
             raise BundleError("the unknown rule needs a weight, centre and scale a feature.")
         numbers = (*self.weights, *self.centre, *self.scale, self.bias)
-        if not all(abs(n) <= _LARGEST for n in numbers) or min(self.scale, default=1) < _SMALLEST:
+        if not all(abs(n) <= LARGEST for n in numbers) or min(self.scale, default=1) < SMALLEST:
             raise BundleError(
-                f"the unknown rule has numbers beyond {_LARGEST:g}, or a scale under {_SMALLEST:g}."
+                f"the unknown rule has numbers beyond {LARGEST:g}, or a scale under {SMALLEST:g}."
             )
         if not 0 <= self.threshold <= 1 or not (self.fpr is None or 0 <= self.fpr <= 1):
             raise BundleError("the unknown rule's threshold and fpr must be between 0 and 1.")
@@ -103,7 +104,8 @@ class Manifest:
         preprocess: how a photo becomes the network's input.
         temperature: what the logits are divided by before the softmax; above 0.
         unknown: the unknown rule.
-        backbone: `timm_name`, `num_features`, `input_size` of the network.
+        backbone: `timm_name`, `num_features`, `input_size` of the network, and `design`, what
+            else it is built of (see `models/design.py`); older bundles lack it.
         head: `normalise`: whether the embedding is scaled to length 1 before the head.
         sizes: other input sizes in pixels by name; `fast` is that of `--fast`.
         metrics: what was measured, each with n and its interval.
@@ -125,18 +127,29 @@ class Manifest:
         names = [task.name for task in self.tasks]
         if names not in ([LANDMARK], [LANDMARK, CATEGORY]):
             raise BundleError(f"tasks are {names}; expected {LANDMARK}, then perhaps {CATEGORY}.")
-        if not _SMALLEST <= self.temperature <= _LARGEST:
+        if not SMALLEST <= self.temperature <= LARGEST:
             raise BundleError(
-                f"temperature is {self.temperature}; expected {_SMALLEST:g} to {_LARGEST:g}."
+                f"temperature is {self.temperature}; expected {SMALLEST:g} to {LARGEST:g}."
             )
         width = self.backbone.get("num_features")
         if type(width) is not int or not 1 <= width <= 65_536:
             raise BundleError(f"backbone.num_features is {width!a}; expected 1 to 65,536.")
+        self._check_design()
         if type(self.head.get("normalise")) is not bool:
             raise BundleError("head.normalise must be true or false.")
         for name, size in self.sizes.items():
             if type(size) is not int or size % 32 or not 32 <= size <= 1024:
                 raise BundleError(f"sizes.{name} is {size!a}; expected a multiple of 32 to 1024.")
+
+    def _check_design(self) -> None:
+        """Refuse a design that no network could be built by; having none is fine."""
+        design = self.backbone.get("design", {})
+        if not isinstance(design, dict):
+            raise BundleError(f"backbone.design is {design!a}; expected an object.")
+        try:
+            Design.from_dict(design)
+        except ConfigError as error:
+            raise BundleError(f"backbone.design: {error}") from error
 
     @property
     def landmarks(self) -> tuple[Landmark, ...]:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import contextlib
 import io
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,9 @@ HALF_MAX = float(np.finfo(np.float16).max)
 _QUANTISED = ("Conv", "Add")  # with Mul and Sigmoid it was no faster and less exact
 _PERCENTILE = 99.999  # of activations; with the extremes instead, embeddings turn more
 _KEPT_SMALL = 1024  # weights with fewer numbers are not worth rounding
+_SHARES = (0.0, 0.125, 0.25, 0.375)  # of the convolutions to keep in float, at either end
+NOISE = 0.05
+"""The most that int8 may add to embeddings, as a share of how they differ between photos."""
 
 
 def quantise(
@@ -84,6 +87,44 @@ def quantise(
                 },
             )
         return after.read_bytes()
+
+
+def quantise_within(
+    model: bytes, calibration: Sequence[NDArray[np.float32]], *, noise: float = NOISE
+) -> tuple[bytes, float]:
+    """Quantise as much of a model as leaves its embeddings nearly as they were.
+
+    Networks of plain convolutions take int8 everywhere. Where it costs too much, depthwise
+    convolutions stay float, whose channels differ in range and share a scale; then more and
+    more of the first layers, whose errors all others inherit, and of the last ones, whose
+    errors nothing evens out.
+
+    Args:
+        model: float32 ONNX, opset 13 or later.
+        calibration: batches (N, 3, H, W) of prepared photos; see `quantise`.
+        noise: see `NOISE`; what no attempt keeps to, the last and most careful one may exceed.
+
+    Returns:
+        The model, and the noise that it adds.
+
+    Raises:
+        ShapeError: if there is no calibration photo.
+        BundleError: if the model's opset is too old.
+    """
+    wanted = _embeddings(model, calibration)
+    small, found = b"", np.inf
+    for keep in _keeps(model):
+        small = quantise(model, calibration, keep=keep)
+        found = noise_share(wanted, _embeddings(small, calibration))
+        if found <= noise:
+            break
+    return small, found
+
+
+def noise_share(before: NDArray[np.floating], after: NDArray[np.floating]) -> float:
+    """Return the squared change of embeddings (N, D), as a share of their squared spread."""
+    spread = float(np.square(before - before.mean(axis=0)).sum())
+    return float(np.square(after - before).sum()) / max(spread, 1e-12)
 
 
 def shrink(model: bytes) -> bytes:
@@ -145,6 +186,37 @@ def _float_nodes(proto: Any) -> Iterator[str]:
         if late.intersection(node.input):
             late.update(node.output)
             yield node.name
+
+
+def _keeps(model: bytes) -> Iterator[list[str]]:
+    """Yield what to keep in float: nothing, depthwise convolutions, those at both ends too."""
+    import onnx
+
+    nodes = onnx.load_model_from_string(model).graph.node
+    convolutions = [node for node in nodes if node.op_type == "Conv"]
+    grouped = [
+        node.name
+        for node in convolutions
+        if any(part.name == "group" and part.i > 1 for part in node.attribute)
+    ]
+    yield []
+    for share in _SHARES:
+        count = round(share * len(convolutions))
+        ends = convolutions[:count] + convolutions[len(convolutions) - count :]
+        if grouped or ends:
+            yield [*grouped, *(node.name for node in ends)]
+
+
+def _embeddings(model: bytes, batches: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    import onnxruntime as ort
+
+    options = ort.SessionOptions()
+    options.log_severity_level = 4
+    session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    found = [session.run(["embedding"], {INPUT: views})[0] for views in batches if len(views)]
+    if not found:
+        raise ShapeError("calibration has no photos; give at least one batch.")
+    return np.concatenate(found)
 
 
 class _Reader:

@@ -2,7 +2,8 @@
 
     counts (C,)            photos of each landmark
     means (C, D)           mean embedding of each landmark
-    covariance (D, D)      shared covariance of embeddings about their landmark's mean
+    covariance (D, D)      shared covariance of embeddings about their landmark's mean; of
+                           very wide embeddings its diagonal (D,) alone
     whitening (D, R)       the directions in which landmarks differ most beside chance
     head_weight (C, D)     the head, as it stands in the model
     head_bias (C,)
@@ -27,6 +28,7 @@ HALF = ("covariance", "whitening")
 RANK = 256
 SHRINK = 0.1  # share of the covariance replaced by its mean variance
 MIN_CENTROID = 10
+WIDE = 4096  # a longer embedding keeps variances only: its covariance would fill the bundle
 LARGEST = 1e6  # no embedding, logit or weight comes near it; squares of it stay finite
 _LEAST_VARIANCE = 1e-9
 _AGAIN = "Make the bundle again with `waymark train` or `waymark teach`."
@@ -46,7 +48,7 @@ def whiten(
 
     Args:
         means: (C, D), mean embedding of each landmark.
-        covariance: (D, D), shared covariance within landmarks.
+        covariance: (D, D), shared covariance within landmarks, or its diagonal (D,).
         rank: number of directions to keep; at most D.
         shrink: 0 to 1, how far the covariance is pulled to a multiple of the identity.
 
@@ -56,18 +58,45 @@ def whiten(
     Source: Fisher's discriminant by whitening, Hastie et al. 2009, section 4.3.3; shrinkage
         as in Ledoit and Wolf 2004, https://doi.org/10.1016/S0047-259X(03)00096-4
     """
-    width = covariance.shape[0]
     cov = np.asarray(covariance, dtype=np.float64)
+    whitener, within = _axes(cov, rank, shrink) if cov.ndim == 1 else _directions(cov, rank, shrink)
+    centred = np.asarray(means, dtype=np.float64) - np.mean(means, axis=0, dtype=np.float64)
+    in_white = centred * whitener if cov.ndim == 1 else centred @ whitener
+    _, spread, rows = np.linalg.svd(in_white, full_matrices=False)
+    between = rows[spread > 1e-6 * max(spread[0], 1e-12)].T
+    basis, _ = np.linalg.qr(np.hstack([between, within]))
+    kept = basis[:, :rank]
+    projection = whitener[:, None] * kept if cov.ndim == 1 else whitener @ kept
+    return np.asarray(_packed("whitening", projection), dtype=np.float32)
+
+
+def dense(covariance: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Return a covariance as (D, D), also where only its diagonal was kept."""
+    return np.diag(covariance) if covariance.ndim == 1 else covariance
+
+
+def _directions(
+    cov: NDArray[np.float64], rank: int, shrink: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return what whitens (D, D), and (D, R) the axes of largest variance, seen through it."""
+    width = len(cov)
     cov = (cov + cov.T) / 2
     cov = (1 - shrink) * cov + shrink * max(np.trace(cov) / width, _LEAST_VARIANCE) * np.eye(width)
     values, vectors = np.linalg.eigh(cov)
     whitener = vectors / np.sqrt(np.maximum(values, max(values[-1] * 1e-6, _LEAST_VARIANCE)))
-    centred = np.asarray(means, dtype=np.float64) - np.mean(means, axis=0, dtype=np.float64)
-    _, spread, rows = np.linalg.svd(centred @ whitener, full_matrices=False)
-    between = rows[spread > 1e-6 * max(spread[0], 1e-12)].T
-    within = np.eye(width)[:, ::-1]  # eigh puts the axes of largest variance last
-    basis, _ = np.linalg.qr(np.hstack([between, within])[:, : between.shape[1] + rank])
-    return np.asarray(_packed("whitening", whitener @ basis[:, :rank]), dtype=np.float32)
+    return whitener, np.eye(width)[:, ::-1][:, :rank]  # eigh puts the largest last
+
+
+def _axes(
+    variance: NDArray[np.float64], rank: int, shrink: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return `_directions` where the axes are those of the embedding; what whitens is (D,)."""
+    variance = (1 - shrink) * variance + shrink * max(float(variance.mean()), _LEAST_VARIANCE)
+    largest = np.argsort(-variance, kind="stable")[:rank]
+    within = np.zeros((len(variance), len(largest)))
+    within[largest, np.arange(len(largest))] = 1
+    floor = max(float(variance.max()) * 1e-6, _LEAST_VARIANCE)
+    return 1 / np.sqrt(np.maximum(variance, floor)), within
 
 
 def encode(statistics: Statistics) -> bytes:
@@ -75,6 +104,8 @@ def encode(statistics: Statistics) -> bytes:
     from safetensors.numpy import save
 
     full = dict(statistics)
+    if full["covariance"].ndim > 1 and len(full["covariance"]) > WIDE:
+        full["covariance"] = np.diag(full["covariance"])
     if "whitening" not in full:
         full["whitening"] = whiten(full["means"], full["covariance"])
     return save({name: _packed(name, array) for name, array in sorted(full.items())})
@@ -130,6 +161,7 @@ def check(statistics: Statistics, *, classes: dict[str, int], width: int) -> Non
             fits = array.ndim == 2 and array.shape[0] == width and 1 <= array.shape[1] <= width
         elif name in shapes:
             fits = array.shape == shapes[name]
+            fits = fits or (name == "covariance" and array.shape == (width,))
         else:
             raise BundleError(f"statistics has {name!a}, which no bundle has. {_AGAIN}")
         if not fits:

@@ -11,13 +11,16 @@ import typer
 from typer.core import TyperGroup
 
 from waymark.cli.backbones import backbones
+from waymark.cli.compare import compare
 from waymark.cli.data import data
 from waymark.cli.demo import demo
 from waymark.cli.doctor import doctor
 from waymark.cli.evaluate import evaluate
+from waymark.cli.export import export
 from waymark.cli.landmarks import landmarks
 from waymark.cli.predict import predict
 from waymark.cli.recipes import recipes
+from waymark.cli.sweep import sweep
 from waymark.cli.teach import teach
 from waymark.cli.train import train
 from waymark.errors import WaymarkError
@@ -85,11 +88,14 @@ app.command(short_help="Name the landmark in photos, or say it is unknown.")(pre
 app.command(short_help="Train on your own photos.")(train)
 app.command(short_help="Add landmarks, or examples, to a bundle.")(teach)
 app.command(short_help="Measure a bundle on photos with labels.")(evaluate)
+app.command(short_help="Write a bundle in a format of other programs.")(export)
+app.command(short_help="Compare runs: the leaderboard.")(compare)
+app.command(short_help="Train by many recipes, and compare.")(sweep)
 app.command(short_help="List or search the landmarks of the gazetteer.")(landmarks)
 app.command(short_help="List the ways to train, or print one.")(recipes)
 app.command(short_help="List the networks that a recipe can name.")(backbones)
 app.command(short_help="Check the installation, and say how to mend it.")(doctor)
-app.add_typer(data, name="data", short_help="Split and measure a dataset.")
+app.add_typer(data, name="data", short_help="Collect, split and measure photos.")
 
 
 def main() -> None:

@@ -19,10 +19,14 @@ def backbones(
             print(dumps(asdict(record)))
         return
 
-    print(f"{'name':22} {'features':>8} {'parameters':>10}  {'licence':12} source")
+    print(
+        f"{'name':22} {'code':8} {'features':>8} {'parameters':>10}  {'weights':8} "
+        f"{'licence':13} source"
+    )
     for record in BACKBONES.values():
         millions = f"{record.parameters / 1e6:.1f} M"
         print(
-            f"{record.name:22} {record.num_features:8} {millions:>10}  "
-            f"{record.licence:12} {record.source}"
+            f"{record.name:22} {record.library:8} {record.num_features:8} {millions:>10}  "
+            f"{'hub' if record.hub else 'none':8} {record.licence:13} {record.source}"
         )
+    print("weights: hub is what timm downloads; none starts at random, or from --weights FILE.")

@@ -5,10 +5,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from waymark.cli.data_collect import collect
+
 if TYPE_CHECKING:
     from waymark.dataset.index import Dataset, Skipped
 
-data = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Split and measure a dataset.")
+data = typer.Typer(
+    rich_markup_mode=None, no_args_is_help=True, help="Collect, split and measure photos."
+)
+data.add_typer(collect, name="collect", short_help="Take photos from a source into a folder.")
 
 _DATASET = Annotated[Path, typer.Argument(metavar="DATASET", help="Folder or manifest.")]
 _LEVELS = Annotated[
@@ -25,25 +30,37 @@ def split(
     seed: Annotated[int, typer.Option(min=0, help="Of the shuffle.")] = 0,
     levels: _LEVELS = None,
     out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Default: split.csv in the dataset.")
+        Path | None,
+        typer.Option(
+            metavar="FILE|DIR", help="Default: split.csv in the dataset, or DATASET-split here."
+        ),
+    ] = None,
+    materialise: Annotated[
+        str | None, typer.Option(metavar="copy|link", help="Write train/, val/, test/ folders.")
     ] = None,
 ) -> None:
     """Write split.csv: which photo is for training, which for choosing, which for testing.
 
     Near-duplicates stay on one side. The file is a manifest: give it to train and evaluate.
+    With --materialise there are folders instead, of copies of the photos or links to them.
     """
     from waymark.cli.progress import bar
+    from waymark.dataset.folders import check_how, materialise_split
     from waymark.dataset.index import read_dataset
     from waymark.dataset.split import split_dataset, write_split
     from waymark.errors import ConfigError
 
+    how = check_how(materialise)
     read = read_dataset(dataset, levels=levels)
-    out = out or read.root / "split.csv"
+    out = out or (read.root / "split.csv" if how is None else Path(f"{read.name}-split"))
     if out.exists():
-        raise ConfigError(f"{out} exists; remove it, or name another file with --out.")
+        raise ConfigError(f"{out} exists; remove it, or name another one with --out.")
     with bar() as progress:
         parted = split_dataset(read, val=val, test=test, seed=seed, progress=progress)
-    write_split(out, parted)
+        if how is None:
+            write_split(out, parted)
+        else:
+            materialise_split(parted, out, how=how, progress=progress)
     _say_skipped(read.skipped)
     print(f"{out}: {_sizes(parted)}")
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -28,6 +29,9 @@ def evaluate(
     ] = None,
     absent_as_unknown: Annotated[
         bool, typer.Option("--absent-as-unknown", help="Labels the bundle lacks are unknown.")
+    ] = False,
+    per_class: Annotated[
+        bool, typer.Option("--per-class", help="Precision, recall and F1 of every class.")
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
     report: Annotated[
@@ -57,8 +61,8 @@ def evaluate(
             progress=progress,
         )
         if report is not None:
-            page = write_report(measured, report, progress=progress)
-    print(_json_object(measured) if json else _text(measured))
+            page = write_report(measured, report, recogniser=recogniser, progress=progress)
+    print(_json_object(measured) if json else _text(measured, per_class=per_class))
     if report is not None:
         typer.echo(f"report: {page}", err=json)
 
@@ -70,7 +74,7 @@ def _json_object(measured: Evaluation) -> str:
     return json.dumps(measured.to_dict(), allow_nan=False)
 
 
-def _text(measured: Evaluation) -> str:
+def _text(measured: Evaluation, *, per_class: bool) -> str:
     """Return what a person reads: the figures, the hardest landmarks, what was skipped."""
     figures = measured.to_dict()
     rows = [
@@ -84,14 +88,16 @@ def _text(measured: Evaluation) -> str:
         ("GAP", "gap"),
     ]
     lines = [f"{figures['n']} photos of known landmarks, {figures['n_unknown']} of none"]
-    for name, key in rows:
-        if figures[key] is not None:
-            low, high = figures.get(f"{key}_interval") or (None, None)
-            span = "" if low is None else f"  ({low:.1%} to {high:.1%})"
-            lines.append(f"  {name:<20}{figures[key]:7.1%}{span}")
+    lines += [_line(name, figures, key) for name, key in rows if figures[key] is not None]
     for name, row in figures["unknown_by_source"].items():
         if row["auroc"] is not None:
             lines.append(f"  AUROC of {shown(name)}: {row['auroc']:.1%} ({row['n']} photos)")
+    category = figures["category"]
+    if category is not None and category["n"]:
+        lines += [
+            _line("category top-1", category, "top1"),
+            _line("category macro F1", category, "macro_f1"),
+        ]
     hardest = sorted(figures["per_class"].items(), key=lambda item: item[1]["f1"])[:3]
     if hardest:
         named = ", ".join(f"{shown(name)} ({row['f1']:.0%})" for name, row in hardest)
@@ -99,4 +105,24 @@ def _text(measured: Evaluation) -> str:
     if skipped := figures["skipped"]:
         first = shown(f"{skipped[0]['path']}: {skipped[0]['reason']}")
         lines.append(f"  skipped {len(skipped)}, the first {first}")
+    if per_class:
+        for heading, found in (("landmarks", figures), ("categories", category)):
+            if found is not None:
+                lines += ["", heading, *_table(found)]
     return "\n".join(lines)
+
+
+def _line(name: str, figures: Mapping[str, Any], key: str) -> str:
+    """Return a figure with its interval."""
+    low, high = figures.get(f"{key}_interval") or (None, None)
+    span = "" if low is None else f"  ({low:.1%} to {high:.1%})"
+    return f"  {name:<20}{figures[key]:7.1%}{span}"
+
+
+def _table(figures: Mapping[str, Any]) -> list[str]:
+    """Return the classification report of one task."""
+    from waymark.evaluation.classification import classification_report
+
+    rows = [(shown(name), row) for name, row in figures["per_class"].items()]
+    lines = classification_report(rows, accuracy=figures["top1"])
+    return [f"  {line}" if line else "" for line in lines]

@@ -112,6 +112,9 @@ def _text(said: Any) -> str:
         f"  {name:<{wide[0]}}  {place:<{wide[1]}}  {_bar(score) if bars else ''}{score:6.1%}"
         for name, place, score in rows
     ]
+    if said.category_predictions:
+        kinds = (f"{shown(c.category)} {c.score:.1%}" for c in said.category_predictions[:3])
+        lines.append(f"  category: {', '.join(kinds)}")
     return "\n".join([photo, *lines])
 
 

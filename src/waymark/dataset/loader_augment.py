@@ -34,14 +34,45 @@ _SMOOTH = (
 _SIDEWAYS = (Image.Transpose.ROTATE_90, Image.Transpose.ROTATE_270)
 
 
-def plain(image: Image.Image, rng: np.random.Generator, size: int) -> Image.Image:  # noqa: ARG001
-    """Squash to the square, nothing else."""
-    return image.resize((size, size), Image.Resampling.BICUBIC)
+VIEWS = {"none": 1, "flip": 2, "five": 5}
+"""The changes that give a photo only so many views, each the same every time it is drawn."""
+
+TURN, GRAIN = 30.0, 12.0  # degrees; standard deviation of the noise, of 255
 
 
-def flip(image: Image.Image, rng: np.random.Generator, size: int) -> Image.Image:
-    """Squash to the square; mirror half of the photos."""
-    return _mirror(plain(image, rng, size), rng)
+def pick_view(augment: str, rng: np.random.Generator, draw: int) -> int:
+    """Say which of its views a photo shows when it is drawn for the `draw`-th time."""
+    return int(rng.random() < 0.5) if augment == "flip" else draw % VIEWS[augment]
+
+
+def show_view(
+    square: Image.Image, view: int, rng: np.random.Generator, augment: str
+) -> Image.Image:
+    """Return one of the views of a photo that `VIEWS` counts.
+
+    Args:
+        square: the photo as prediction sees it.
+        view: 0 is the photo as it is; of `flip`, 1 is its mirror image; of `five`, 1 is
+            turned by up to 30 degrees, 2 mirrored, 3 upside down, 4 with noise.
+        rng: of the angle and the noise.
+        augment: `none`, `flip` or `five`.
+    """
+    if view == 0:
+        return square
+    turned: Image.Image
+    if augment == "flip" or view == 2:
+        turned = functional.horizontal_flip(square)
+        return turned
+    if view == 1:
+        angle = float(rng.uniform(-TURN, TURN))
+        turned = functional.rotate(square, angle, InterpolationMode.BILINEAR)
+        return turned
+    if view == 3:
+        turned = functional.vertical_flip(square)
+        return turned
+    pixels = np.asarray(square, dtype=np.float32)
+    noisy = pixels + rng.normal(0, GRAIN, pixels.shape)
+    return Image.fromarray(noisy.clip(0, 255).astype(np.uint8))
 
 
 def light(image: Image.Image, rng: np.random.Generator, size: int) -> Image.Image:
@@ -77,12 +108,8 @@ def strong(image: Image.Image, rng: np.random.Generator, size: int) -> Image.Ima
     return image
 
 
-AUGMENTERS: dict[str, Augmenter] = {
-    "none": plain,
-    "flip": flip,
-    "light": light,
-    "strong": strong,
-}
+AUGMENTERS: dict[str, Augmenter] = {"light": light, "strong": strong}
+"""The changes that never give a photo the same view twice."""
 
 
 def _crop(image: Image.Image, rng: np.random.Generator, size: int, smallest: float) -> Image.Image:

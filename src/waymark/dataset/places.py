@@ -3,7 +3,8 @@
 The first of these that places the label wins: a landmarks file given by the user, the
 `landmarks.csv` in the dataset's root, the gazetteer (exact id). Where none gives a
 position, `estimate_places` takes the median GPS position of the training photos.
-A category comes from the dataset first, a name from the first file that has the label.
+A category comes from the dataset first (manifest column or folder level), then from the
+first of these files that states one; a name from the first file that has the label.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
+from waymark.dataset.categories import category_id, stated_category
 from waymark.dataset.index import Dataset, Photo
 from waymark.errors import PhotoError
 from waymark.gazetteer import Landmark, display_name, load_gazetteer
@@ -35,6 +37,7 @@ def with_places(dataset: Dataset, landmarks: Path | None = None) -> Dataset:
 
     Raises:
         GazetteerError: a landmarks file is wrong.
+        DatasetError: photos of one label state two different categories.
     """
     sources = {"--landmarks": landmarks} if landmarks is not None else {}
     own = dataset.root / LANDMARKS_FILE
@@ -53,12 +56,14 @@ def with_places(dataset: Dataset, landmarks: Path | None = None) -> Dataset:
             origins[label], by = next(iter(placed.items()))
             if record is not by:
                 record = replace(by, name=record.name, local_name=record.local_name)
-        category, place = _most(p.category for p in photos), _most(p.place for p in photos)
+        category = stated_category(label, photos)
+        category = category or next((r.category for r in found.values() if r.category), None)
+        place = _most(p.place for p in photos)
         if place and record.place is None:
             origins.setdefault(label, "dataset")
         records[label] = replace(
             record,
-            category=category or next((r.category for r in found.values() if r.category), None),
+            category=category and category_id(category),
             place=record.place or place,
         )
     return replace(dataset, landmarks=records, places_from=origins)

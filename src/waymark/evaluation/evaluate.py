@@ -2,17 +2,17 @@
 
 In:  a recogniser and a dataset, perhaps with negatives.
 Out: an `Evaluation`: what was said of each photo, and from it the figures that
-     `waymark evaluate --json` prints. What the figures mean stands in `metrics.py`.
+     `waymark evaluate --json` prints. How they are made stands in `figures.py`.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,12 +21,13 @@ from waymark.bundle.format import Bundle
 from waymark.dataset.index import UNKNOWN, Dataset, Skipped, printable
 from waymark.errors import DatasetError
 from waymark.evaluation import metrics
+from waymark.evaluation.category import CategoryEvaluation, true_categories
+from waymark.evaluation.figures import confused, rounded, task_figures, unknown_figures
 from waymark.gazetteer import Landmark
 from waymark.progress import Progress, silent
-from waymark.recognise.decision import Decision
+from waymark.recognise.decision import Decision, softmax
 from waymark.recognise.prediction import PhotoFailure, Seen
 
-Interval = tuple[float, float]
 ABSENT = "absent labels"
 EVERYTHING = "all"
 CHUNK = 256
@@ -59,6 +60,8 @@ class Evaluation:
         unknown: (N,) float32, unknown scores, 0 to 1.
         threshold: a photo with a higher unknown score is called unknown.
         skipped: photos that could not be read, and why.
+        category: what was said of the category of the same photos; None where the bundle
+            has no such task.
     """
 
     dataset: str
@@ -72,6 +75,7 @@ class Evaluation:
     unknown: NDArray[np.float32]
     threshold: float
     skipped: tuple[Skipped, ...] = ()
+    category: CategoryEvaluation | None = None
 
     @cached_property
     def known(self) -> NDArray[np.bool_]:
@@ -100,7 +104,21 @@ class Evaluation:
     @cached_property
     def figures(self) -> dict[str, Any]:
         """All figures, unrounded; see `to_dict`."""
-        return {**_of_known(self), **_of_unknown(self)}
+        labels, scores = self.labels[self.known], self.scores[self.known]
+        names = [landmark.id for landmark in self.landmarks]
+        return {
+            **task_figures(labels, scores, names, ks=(1, 3, 5)),
+            "loss": metrics.log_loss(scores, labels) if len(labels) else None,
+            "confused": confused(self.counts, names),
+            **unknown_figures(
+                unknown=self.unknown,
+                known=self.known,
+                correct=self.known & (self.guesses == self.labels),
+                confidence=self.confidence,
+                sources=self.sources,
+                threshold=self.threshold,
+            ),
+        }
 
     def to_dict(self) -> dict[str, Any]:
         """Return the object that `waymark evaluate --json` prints.
@@ -109,8 +127,9 @@ class Evaluation:
         """
         about = {"dataset": self.dataset, "split": self.split, "bundle": self.bundle}
         skipped = [{"path": row.path, "reason": row.reason} for row in self.skipped]
-        rounded: dict[str, Any] = _round(self.figures)
-        return {**about, **rounded, "skipped": skipped}
+        plain: dict[str, Any] = rounded(self.figures)
+        category = None if self.category is None else self.category.to_dict()
+        return {**about, **plain, "category": category, "skipped": skipped}
 
 
 def evaluate(
@@ -146,12 +165,14 @@ def evaluate(
             f"{', '.join(absent)}. Rename them, or count their photos as unknown with "
             "--absent-as-unknown."
         )
+    manifest = recogniser.bundle.manifest
+    kinds = true_categories(dataset.photos, dataset, manifest)
     rows = [
-        (photo.path, index.get(photo.label, -1), ABSENT if photo.label not in index else "")
-        for photo in dataset.photos
+        _Row(photo.path, index.get(photo.label, -1), "" if photo.label in index else ABSENT, kind)
+        for photo, kind in zip(dataset.photos, kinds, strict=True)
     ]
     sources = negative_sources(dataset.negatives, dataset.root)
-    rows += [(path, -1, of) for path, of in zip(dataset.negatives, sources, strict=True)]
+    rows += [_Row(path, -1, of, -1) for path, of in zip(dataset.negatives, sources, strict=True)]
     return replace(
         _run(recogniser, rows, dataset, progress or silent),
         split=None if split == EVERYTHING else split,
@@ -178,16 +199,23 @@ def negative_sources(negatives: Sequence[Path], root: Path) -> list[str]:
     return names
 
 
+class _Row(NamedTuple):
+    """A photo, index of its landmark or -1, where it comes from if -1, index of its category."""
+
+    path: Path
+    label: int
+    source: str
+    category: int
+
+
 def _run(
-    recogniser: Classifier,
-    rows: list[tuple[Path, int, str]],
-    dataset: Dataset,
-    progress: Progress,
+    recogniser: Classifier, rows: list[_Row], dataset: Dataset, progress: Progress
 ) -> Evaluation:
-    kept: list[tuple[Path, int, str]] = []
+    kept: list[_Row] = []
     skipped = list(dataset.skipped)
     scores: list[NDArray[np.float32]] = []
     unknown: list[NDArray[np.float32]] = []
+    kinds: list[NDArray[np.float32]] = []
     waiting: list[Seen] = []
 
     def decide() -> None:
@@ -196,12 +224,13 @@ def _run(
             embedding = np.stack([seen.embedding for seen in waiting])
             scores.append(recogniser.decision.scores(logits))
             unknown.append(recogniser.decision.unknown(logits, embedding))
+            kinds.extend(softmax(s.categories[None]) for s in waiting if s.categories is not None)
             waiting.clear()
 
-    outputs = recogniser.classify([path for path, _, _ in rows])
+    outputs = recogniser.classify([row.path for row in rows])
     for done, (row, seen) in enumerate(zip(rows, outputs, strict=True), start=1):
         if isinstance(seen, PhotoFailure):
-            skipped.append(Skipped(printable(row[0]), str(seen.error)))
+            skipped.append(Skipped(printable(row.path), str(seen.error)))
         else:
             kept.append(row)
             waiting.append(seen)
@@ -214,118 +243,24 @@ def _run(
             f"none of the {len(rows)} photos of {dataset.name} can be read; the first: "
             f"{skipped[-1].reason if skipped else 'there is none'}"
         )
-    paths, labels, sources = zip(*kept, strict=True)
+    manifest = recogniser.bundle.manifest
     return Evaluation(
         dataset=dataset.name,
         split=None,
         bundle=recogniser.bundle.short_hash,
-        landmarks=recogniser.bundle.manifest.landmarks,
-        paths=paths,
-        labels=np.array(labels, np.int64),
-        sources=sources,
+        landmarks=manifest.landmarks,
+        paths=tuple(row.path for row in kept),
+        labels=np.array([row.label for row in kept], np.int64),
+        sources=tuple(row.source for row in kept),
         scores=np.concatenate(scores),
         unknown=np.concatenate(unknown),
         threshold=recogniser.threshold,
         skipped=tuple(skipped),
-    )
-
-
-def _of_known(said: Evaluation) -> dict[str, Any]:
-    """Figures over photos of known landmarks only."""
-    labels, scores = said.labels[said.known], said.scores[said.known]
-    n, classes = len(labels), len(said.landmarks)
-    figures: dict[str, Any] = {"n": n}
-    for k in (1, 3, 5):
-        share = metrics.top_k_accuracy(scores, labels, k) if n else None
-        figures[f"top{k}"] = share
-        figures[f"top{k}_interval"] = (
-            None if share is None else metrics.wilson_interval(round(share * n), n)
+        category=CategoryEvaluation(
+            names=tuple(kind.id for kind in manifest.categories),
+            labels=np.array([row.category for row in kept], np.int64),
+            scores=np.concatenate(kinds),
         )
-    names = ("macro_f1", "macro_f1_interval", "ece")
-    if not n:
-        return figures | dict.fromkeys(names) | {"per_class": {}}
-    guesses = said.guesses[said.known]
-
-    def f1(rows: NDArray[np.integer]) -> float:
-        return metrics.macro_f1(metrics.confusion_counts(labels[rows], guesses[rows], classes))
-
-    values = (f1(np.arange(n)), _interval(f1, n), metrics.calibration_error(scores, labels))
-    figures |= dict(zip(names, values, strict=True))
-    each = metrics.class_figures(said.counts)
-    figures["per_class"] = {
-        landmark.id: {
-            "precision": float(each.precision[i]),
-            "recall": float(each.recall[i]),
-            "f1": float(each.f1[i]),
-            "n": int(each.n[i]),
-        }
-        for i, landmark in enumerate(said.landmarks)
-        if each.n[i]
-    }
-    return figures
-
-
-def _of_unknown(said: Evaluation) -> dict[str, Any]:
-    """Figures over known and unknown photos together."""
-    known, unknown = said.unknown[said.known], said.unknown[~said.known]
-    correct = said.known & (said.guesses == said.labels)
-    n, both = len(said.labels), len(known) > 0 and len(unknown) > 0
-
-    def gap(rows: NDArray[np.integer]) -> float:
-        found = said.known[rows].sum()
-        return metrics.gap(said.confidence[rows], correct[rows], int(found)) if found else 0.0
-
-    of = np.array(said.sources)
-    sources = sorted(set(said.sources) - {""})
-    apart = _apart(known, unknown) if both else dict.fromkeys(_APART)
-    return {
-        "n_unknown": len(unknown),
-        **{f"unknown_{name}": value for name, value in apart.items()},
-        "unknown_by_source": {
-            name: {"n": int((of == name).sum())}
-            | (_apart(known, said.unknown[of == name]) if both else dict.fromkeys(_APART))
-            for name in sources
-        },
-        "gap": gap(np.arange(n)) if len(known) else None,
-        "gap_interval": _interval(gap, n) if len(known) else None,
-        "unknown_threshold": said.threshold,
-        "known_called_unknown": _share(known > said.threshold),
-        "unknown_called_known": _share(unknown <= said.threshold),
-    }
-
-
-_APART = ("auroc", "auroc_interval", "fpr95", "fpr95_interval")
-
-
-def _apart(
-    known: NDArray[np.float32], unknown: NDArray[np.float32]
-) -> dict[str, float | Interval | None]:
-    """How well unknown scores tell two kinds of photo apart."""
-    area, fpr = metrics.auroc(known, unknown), metrics.fpr_at_recall(known, unknown)
-    m = len(unknown)
-    values = (
-        area,
-        metrics.auroc_interval(area, len(known), m),
-        fpr,
-        metrics.wilson_interval(round(fpr * m), m),
+        if manifest.categories
+        else None,
     )
-    return dict(zip(_APART, values, strict=True))
-
-
-def _interval(figure: Callable[[NDArray[np.integer]], float], n: int) -> Interval:
-    """Bootstrap, or Wilson's where all is right and drawing again can show nothing else."""
-    low, high = metrics.bootstrap_interval(figure, n)
-    return metrics.wilson_interval(n, n) if low == 1 else (low, high)
-
-
-def _share(rows: NDArray[np.bool_]) -> float | None:
-    return float(rows.mean()) if len(rows) else None
-
-
-def _round(value: Any) -> Any:
-    """Return plain JSON values, numbers with six decimals."""
-    if isinstance(value, dict):
-        return {key: _round(inner) for key, inner in value.items()}
-    if isinstance(value, tuple | list):
-        return [_round(inner) for inner in value]
-    return round(value, 6) if isinstance(value, float) else value

@@ -133,6 +133,38 @@ def macro_f1(counts: Ints) -> float:
     return float(figures.f1[present].mean())
 
 
+def log_loss(probs: Floats, labels: Ints) -> float:
+    """Mean negative log-likelihood of the true classes, in nats.
+
+    Args:
+        probs: (N, C), each row sums to 1; a true class of probability 0 counts as the
+            smallest float32.
+        labels: (N,), true class indices, 0 to C-1.
+
+    Raises:
+        ShapeError: if the shapes do not fit, or N is 0.
+    """
+    _check(probs, labels)
+    true = np.asarray(probs, float)[np.arange(len(labels)), labels]
+    return float(-np.log(np.maximum(true, np.finfo(np.float32).tiny)).mean())
+
+
+def most_confused(counts: Ints, k: int) -> list[tuple[int, int]]:
+    """List the pairs of different classes with the most photos, most first.
+
+    Args:
+        counts: (C, C), what `confusion_counts` returns.
+        k: at most so many; pairs without a photo are left out.
+
+    Returns:
+        (truth, guess) indices.
+    """
+    wrong = counts - np.diag(np.diag(counts))
+    order = np.argsort(-wrong, axis=None, kind="stable")[:k]
+    pairs = [divmod(int(place), len(counts)) for place in order]
+    return [pair for pair in pairs if wrong[pair]]
+
+
 def reliability(confidence: Floats, correct: Bools, *, bins: int = 15) -> Bins:
     """Group photos by how sure the model was of its first guess.
 

@@ -1,6 +1,7 @@
 """Figures: arrays in, a matplotlib `Figure` out; no global state, no display.
 
-Every function takes a `Theme`, so that a page can show the same figure light and dark.
+Every function takes a `Theme`. (The report draws in the light one, and its style sheet
+turns the colours of a figure over where the reader's screen is dark.)
 Names may hold anything: they are never read as mathematics or markup.
 """
 
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from waymark.evaluation.metrics import reliability, wilson_interval
+from waymark.evaluation.metrics import auroc, reliability, wilson_interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.floating]
 Ints = NDArray[np.integer]
+FEW, MANY = 12, 80
+"""Classes of a confusion matrix up to which its cells are large, or larger than need be."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +61,8 @@ DARK = Theme(
 def plot_confusion(counts: Ints, names: Sequence[str], *, theme: Theme = LIGHT) -> Figure:
     """Draw a confusion matrix; rows are truth, columns are guesses.
 
-    Colour is the share of the row, so rare classes are as readable as common ones.
+    Colour is the share of the row, so rare classes are as readable as common ones. A cell
+    always has room for its number: 5 classes fill 5 inches, 200 fill 37.
 
     Args:
         counts: (C, C), counts[i, j] photos of class i guessed as class j.
@@ -68,24 +72,27 @@ def plot_confusion(counts: Ints, names: Sequence[str], *, theme: Theme = LIGHT) 
     from matplotlib.colors import LinearSegmentedColormap
 
     n = len(names)
-    side = min(4.5 + 0.21 * n, 24.0)
+    few = n <= FEW
+    side = 3.4 + 0.32 * n if few else 4.5 + (0.21 if n <= MANY else 0.16) * n
     shades = LinearSegmentedColormap.from_list("shades", [theme.paper, theme.first])
-    fig, ax = _figure(theme, side, side * 0.96)
+    fig, ax = one_panel(theme, side, side * 0.96)
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     ax.imshow(np.sqrt(share), cmap=shades, vmin=0, vmax=1, interpolation="nearest")
-    size = 10 if n <= 12 else 7
-    ticks, labels = range(n), [_short(name) for name in names]
+    size = 10 if few else 7
+    ticks, labels = range(n), [short(name) for name in names]
     ax.set_xticks(ticks, labels, rotation=90, fontsize=size, parse_math=False)
     ax.set_yticks(ticks, labels, fontsize=size, parse_math=False)
     ax.set(xlabel="guessed as", ylabel="photo of")
-    for row, column in np.argwhere(counts) if n <= 80 else []:
+    if n > MANY:  # the names at hand from either end
+        ax.tick_params(labeltop=True, labelright=True)
+    for row, column in np.argwhere(counts):
         ax.text(
             column,
             row,
             str(counts[row, column]),
             ha="center",
             va="center",
-            fontsize=11 if n <= 12 else 6.5,
+            fontsize=11 if few else 6.5 if n <= MANY else 5,
             color=theme.paper if share[row, column] > 0.3 else theme.ink,
         )
     return fig
@@ -106,12 +113,17 @@ def plot_reliability(
     used = groups.n > 0
     x, y, n = groups.confidence[used], groups.accuracy[used], groups.n[used]
     bounds = np.array([wilson_interval(a * k, int(k)) for a, k in zip(y, n, strict=True)])
-    fig, ax = _figure(theme, 5.2, 5.0)
+    fig, ax = one_panel(theme, 4.7, 4.5)
     ax.plot([0, 1], [0, 1], color=theme.faint, linewidth=1.5, zorder=1)
     ax.vlines(x, bounds[:, 0], bounds[:, 1], color=theme.first, alpha=0.45, linewidth=3)
     ax.scatter(x, y, s=18 + 260 * n / n.sum(), color=theme.first, zorder=3, edgecolor=theme.paper)
-    ax.text(0.03, 0.95, "too modest", color=theme.ink, alpha=0.6, va="top")
-    ax.text(0.97, 0.05, "too sure", color=theme.ink, alpha=0.6, ha="right")
+    patch = {"facecolor": theme.paper, "edgecolor": "none", "pad": 2}
+    corners = (
+        ((0.03, 0.97), "too modest", "left", "top"),
+        ((1, 0.03), "too sure", "right", "bottom"),
+    )
+    for (x_at, y_at), words, side, edge in corners:
+        ax.text(x_at, y_at, words, color=theme.ink, ha=side, va=edge, bbox=patch, zorder=4)
     ax.set(xlim=(0, 1.02), ylim=(0, 1.02), xlabel="score", ylabel="share that is right")
     return fig
 
@@ -132,13 +144,13 @@ def plot_unknown(
         theme: colours.
     """
     rows = {"known landmarks": known, **unknown}
-    fig, axes = _panels(theme, 5.2, 1.3 + 1.05 * len(rows), len(rows))
+    fig, axes = panels(theme, 4.7, 1.3 + 1.05 * len(rows), len(rows))
     edges = np.linspace(0, 1, 41).tolist()
     for ax, (name, scores) in zip(axes, rows.items(), strict=True):
         colour = theme.first if ax is axes[0] else theme.second
         weights = np.full(len(scores), 1 / max(len(scores), 1))
         ax.hist(scores, bins=edges, weights=weights, color=colour)
-        title = f"{_short(name, 40)} ({len(scores)})"
+        title = f"{short(name, 40)} ({len(scores)})"
         ax.set_title(title, loc="left", fontsize=9, color=theme.ink, parse_math=False)
         ax.set_yticks([])
         ax.set_xlim(0, 1)
@@ -158,13 +170,13 @@ def plot_recall(names: Sequence[str], recall: Floats, n: Ints, *, theme: Theme =
         theme: colours.
     """
     order = [i for i in np.argsort(recall, kind="stable") if n[i] > 0]
-    fig, ax = _figure(theme, 5.2, 1.1 + 0.24 * max(len(order), 3))
+    fig, ax = one_panel(theme, 5.2, 1.1 + 0.24 * max(len(order), 3))
     y = np.arange(len(order))
     ax.barh(y, recall[order], color=theme.first, height=0.62)
     for row, i in enumerate(order):
         low, high = wilson_interval(recall[i] * n[i], int(n[i]))
         ax.hlines(row, low, high, color=theme.third, linewidth=2)
-    labels = [f"{_short(names[i])} ({n[i]})" for i in order]
+    labels = [f"{short(names[i])} ({n[i]})" for i in order]
     ax.set_yticks(y, labels, fontsize=9, parse_math=False)
     ax.set(xlim=(0, 1), ylim=(len(order) - 0.4, -0.6), xlabel="recall")
     ax.grid(axis="x", color=theme.faint, linewidth=0.5)
@@ -172,39 +184,50 @@ def plot_recall(names: Sequence[str], recall: Floats, n: Ints, *, theme: Theme =
     return fig
 
 
-def plot_history(
-    epochs: Ints,
-    losses: Mapping[str, Floats],
-    accuracies: Mapping[str, Floats],
+def plot_unknown_curve(
+    known: Floats,
+    unknown: Mapping[str, Floats],
     *,
-    stages: Sequence[float] = (),
+    threshold: float | None = None,
     theme: Theme = LIGHT,
 ) -> Figure:
-    """Draw losses and accuracies by epoch.
+    """Draw what each threshold would cost and bring: known photos lost, unknown ones caught.
 
     Args:
-        epochs: (E,), epoch numbers.
-        losses: name -> (E,); NaN where there is none.
-        accuracies: name -> (E,), 0 to 1; NaN where there is none.
-        stages: epochs after which a new stage of training began.
+        known: (N,), unknown scores of photos of known landmarks, 0 to 1; N at least 1.
+        unknown: source -> (M,) unknown scores; a curve for each of up to six sources, and
+            one for all together where there are several.
+        threshold: marked on each curve.
         theme: colours.
     """
-    fig, (top, bottom) = _panels(theme, 5.2, 5.4, 2)
-    for ax, curves in ((top, losses), (bottom, accuracies)):
-        colours = (theme.first, theme.second, theme.third, theme.ink)
-        for i, (name, values) in enumerate(curves.items()):
-            ax.plot(epochs, values, marker=".", label=name, color=colours[i % 4])
-        for stage in stages:
-            ax.axvline(stage + 0.5, color=theme.faint, linestyle="--", linewidth=1)
-        if curves:
-            ax.legend(frameon=False, labelcolor=theme.ink, fontsize=8)
-        ax.grid(axis="y", color=theme.faint, linewidth=0.5)
-    top.set_ylabel("loss")
-    bottom.set(xlabel="epoch", ylabel="accuracy", ylim=(0, 1.02))
+    fig, ax = one_panel(theme, 4.7, 4.3)
+    curves = dict(unknown) if len(unknown) <= 6 else {}
+    if len(unknown) != 1:
+        curves = {"all unknown photos": np.concatenate(list(unknown.values()))} | curves
+    styles = ("-", "--", "-.", ":")
+    ax.plot([0, 1], [0, 1], color=theme.faint, linewidth=1)
+    for i, (name, scores) in enumerate(curves.items()):
+        colour = (theme.first, theme.second, theme.third, theme.ink)[i % 4]
+        cuts = np.concatenate([[np.inf], np.unique(np.concatenate([known, scores]))[::-1], [-1]])
+        lost, caught = (1 - _share_up_to(kind, cuts) for kind in (known, scores))
+        label = f"{short(name, 30)}: {auroc(known, scores):.1%}"
+        ax.plot(lost, caught, color=colour, linestyle=styles[i // 4 % 4], label=label)
+        if threshold is not None:
+            at = [1 - _share_up_to(kind, np.array([threshold]))[0] for kind in (known, scores)]
+            ax.plot(*at, "o", color=colour, markersize=7, markeredgecolor=theme.paper)
+    ax.set(xlim=(-0.01, 1.01), ylim=(0, 1.02))
+    ax.set(xlabel="share of known photos called unknown", ylabel="share of unknown photos caught")
+    ax.grid(color=theme.faint, linewidth=0.5)
+    legend = ax.legend(
+        frameon=False, labelcolor=theme.ink, fontsize=8, title="AUROC", loc="lower right"
+    )
+    legend.get_title().set(color=theme.ink, fontsize=8)
+    for text in legend.get_texts():
+        text.set_parse_math(False)
     return fig
 
 
-def to_png(fig: Figure, *, dpi: int = 110) -> bytes:
+def to_png(fig: Figure, *, dpi: float = 110) -> bytes:
     """Render a figure; the same arrays give the same bytes."""
     buffer = io.BytesIO()
     with warnings.catch_warnings():
@@ -214,12 +237,18 @@ def to_png(fig: Figure, *, dpi: int = 110) -> bytes:
     return buffer.getvalue()
 
 
-def _figure(theme: Theme, width: float, height: float) -> tuple[Figure, Axes]:
-    fig, axes = _panels(theme, width, height, 1)
+def _share_up_to(scores: Floats, cuts: Floats) -> Floats:
+    """Return, for each cut, the share of the scores that are not above it."""
+    return np.searchsorted(np.sort(scores), cuts, side="right") / max(len(scores), 1)
+
+
+def one_panel(theme: Theme, width: float, height: float) -> tuple[Figure, Axes]:
+    """Make a figure of one axes, in inches, dressed in the theme."""
+    fig, axes = panels(theme, width, height, 1)
     return fig, axes[0]
 
 
-def _panels(theme: Theme, width: float, height: float, rows: int) -> tuple[Figure, list[Axes]]:
+def panels(theme: Theme, width: float, height: float, rows: int) -> tuple[Figure, list[Axes]]:
     """Make a figure of `rows` axes one below the other, in inches, dressed in the theme."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -239,7 +268,7 @@ def _panels(theme: Theme, width: float, height: float, rows: int) -> tuple[Figur
     return fig, axes
 
 
-def _short(name: str, length: int = 28) -> str:
+def short(name: str, length: int = 28) -> str:
     """Make a name printable on one line of at most `length` characters."""
     shown = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in name)
     return shown if len(shown) <= length else shown[: length - 1] + "…"

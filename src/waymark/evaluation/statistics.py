@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from waymark.bundle.statistics import MIN_CENTROID, Statistics
+from waymark.bundle.statistics import MIN_CENTROID, WIDE, Statistics
 from waymark.errors import ShapeError
 
 Floats = NDArray[np.floating]
@@ -38,8 +38,9 @@ def class_statistics(
         seed: of the clustering.
 
     Returns:
-        `counts` (C,) in photos, `means` (C, D), `covariance` (D, D), and, of 10 negatives
-        or more, `negative_means` (K, D) and `negative_counts` (K,). All float32.
+        `counts` (C,) in photos, `means` (C, D), `covariance` (D, D), of embeddings wider
+        than `WIDE` its diagonal (D,) only, and, of 10 negatives or more, `negative_means`
+        (K, D) and `negative_counts` (K,). All float32.
 
     Raises:
         ShapeError: if the shapes do not fit or a class has no row.
@@ -58,10 +59,11 @@ def class_statistics(
     if groups is not None:
         photos = np.unique(np.stack([labels, groups], axis=1), axis=0)
         counts = np.bincount(photos[:, 0], minlength=n_classes)
+    spread = shared_covariance if embedding.shape[1] <= WIDE else shared_variance
     found: Statistics = {
         "counts": counts.astype(np.float32),
         "means": means.astype(np.float32),
-        "covariance": shared_covariance(embedding - means.astype(np.float32)[labels], n_classes),
+        "covariance": spread(embedding - means.astype(np.float32)[labels], n_classes),
     }
     if negatives is not None and len(negatives) >= MIN_CENTROID:
         found["negative_means"], found["negative_counts"] = centroids(negatives, seed=seed)
@@ -93,6 +95,24 @@ def shared_covariance(centred: Floats, n_classes: int) -> NDArray[np.float32]:
     shrunk = (1 - shrink) * sample + shrink * mean * np.eye(width)
     covariance: NDArray[np.float64] = shrunk * (n / max(n - n_classes, 1))
     return covariance.astype(np.float32)
+
+
+def shared_variance(centred: Floats, n_classes: int) -> NDArray[np.float32]:
+    """Variance within classes of each feature: the diagonal of what would be too large whole.
+
+    Args:
+        centred: (N, D), each row minus the mean of its class.
+        n_classes: how many means were taken from the same rows.
+
+    Returns:
+        (D,) float32. Ones where every row is its class's mean.
+    """
+    n, width = centred.shape
+    x = np.asarray(centred, np.float32)
+    variance = np.einsum("nd,nd->d", x, x, dtype=np.float64) / max(n - n_classes, 1)
+    if variance.mean() <= 1e-12:
+        return np.ones(width, np.float32)
+    return np.asarray(variance, np.float32)
 
 
 def centroids(embedding: Floats, *, seed: int = 0) -> tuple[Floats, Floats]:

@@ -22,7 +22,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from waymark.bundle.manifest import UnknownRule
+from waymark.bundle.manifest import SMALLEST, UnknownRule
 from waymark.bundle.statistics import Statistics, whiten
 from waymark.errors import ShapeError
 from waymark.evaluation.metrics import auroc, recall_threshold
@@ -164,7 +164,7 @@ class _Table:
         x, weights = self.features[rows][:, columns].astype(np.float64), self.weights[rows]
         centre = np.average(x, axis=0, weights=weights)
         scale = np.sqrt(np.average((x - centre) ** 2, axis=0, weights=weights))
-        scale = np.where(scale > 1e-9, scale, 1.0)
+        scale = np.where(scale > SMALLEST, scale, 1.0)  # one that never varies says nothing
         model = LogisticRegression(max_iter=1000)
         model.fit((x - centre) / scale, self.negative[rows], sample_weight=weights)
         return _Line(model.coef_[0], float(model.intercept_[0]), centre, scale)

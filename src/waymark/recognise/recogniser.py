@@ -175,6 +175,9 @@ class Recogniser:
     def explain(self, photo: Source | Image, landmark: str | None = None) -> Image:
         """Draw where the network sees a landmark in a photo.
 
+        Networks whose head sees an average of the feature map tell it in one run; the
+        others are run again with one place covered after the other, some fifty times.
+
         Args:
             photo: a path, the bytes of a file, or an image.
             landmark: id of the landmark; None takes the best guess.
@@ -187,16 +190,22 @@ class Recogniser:
             UnknownName: if the bundle has no such landmark.
         """
         from waymark.preprocess import prepare
-        from waymark.recognise.explain import LONGEST, heatmap, overlay
+        from waymark.recognise.explain import LONGEST, heatmap, is_averaged, occlusion, overlay
 
         ids = self.bundle.manifest.tasks[0].ids
         if landmark is not None and landmark not in ids:
             raise UnknownName(f"the bundle has no landmark {landmark!a}.")
         image = self._open(photo, min_side=LONGEST)
-        arrays = self._run(prepare(image, self.preprocess)[None, None], [LOGITS, FEATURE_MAP])
+        view = prepare(image, self.preprocess)
+        averaged = is_averaged(self.bundle.manifest.backbone)
+        arrays = self._run(view[None, None], [LOGITS, FEATURE_MAP] if averaged else [LOGITS])
         index = int(arrays[LOGITS][0].argmax()) if landmark is None else ids.index(landmark)
-        weight = self.bundle.statistics["head_weight"][index]
-        heat = heatmap(arrays[FEATURE_MAP][0], weight)
+        if averaged:  # of a head that also sees the category, the features come first
+            features = arrays[FEATURE_MAP][0]
+            weight = self.bundle.statistics["head_weight"][index, : len(features)]
+            heat = heatmap(features, weight)
+        else:
+            heat = occlusion(lambda views: self._run(views[:, None], [LOGITS])[LOGITS], view, index)
         return overlay(image, heat, fit=self.preprocess.fit)
 
     def _open(self, photo: Source | Image, *, min_side: int | None = None) -> Image:

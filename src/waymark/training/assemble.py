@@ -1,12 +1,14 @@
 """Make a bundle of a trained network: what its photos looked like to it, and its scores.
 
-In:  the exported network, and the dataset that it was trained on, with its split.
+In:  the exported network, what it is built of, and the dataset that it was trained on, with
+     its split.
 Out: a `Bundle`. Temperature and unknown rule come from validation photos and from
-     negatives that the training has not seen.
+     negatives that the training has not seen. Of categories the model says all.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,16 +16,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from waymark.bundle.format import Bundle
-from waymark.bundle.manifest import Manifest, Task, UnknownRule
-from waymark.bundle.statistics import Statistics
+from waymark.bundle.manifest import CATEGORY, LANDMARK, Manifest, Task, UnknownRule
+from waymark.bundle.statistics import Statistics, whiten
 from waymark.dataset.index import Dataset
 from waymark.errors import DatasetError
 from waymark.evaluation.calibration import fit_temperature
 from waymark.evaluation.statistics import class_statistics
 from waymark.evaluation.unknown import fit_unknown_rule
+from waymark.gazetteer import Landmark
+from waymark.models.design import Design
 from waymark.preprocess import Preprocess
 from waymark.progress import Progress, silent
 from waymark.training.features import embed_photos
+from waymark.training.ridge import unit
 
 Floats = NDArray[np.float32]
 CHUNK = 2048
@@ -37,7 +42,10 @@ def assemble(
     dataset: Dataset,
     *,
     backbone: bytes | None,
-    timm_name: str,
+    design: Design,
+    normalise: bool = False,
+    categories: Sequence[str] = (),
+    parameters: int = 0,
     preprocess: Preprocess,
     fast_size: int = 0,
     provenance: dict[str, Any],
@@ -52,7 +60,11 @@ def assemble(
         head: weight (C, D) and bias (C,) of the landmark head.
         dataset: with a split for every photo and negative.
         backbone: its weights for further deep training.
-        timm_name: name of the network.
+        design: what the network is built of.
+        normalise: whether the head sees embeddings at unit length.
+        categories: ids of the K categories in the order of `logits_category`; empty where
+            the network has no such output.
+        parameters: number of weights of the network; 0 leaves it unsaid.
         preprocess: how photos are to be prepared.
         fast_size: input side in pixels of `--fast`; 0 for none.
         provenance: where it comes from.
@@ -66,16 +78,19 @@ def assemble(
     weight, bias = head
     draft = Bundle(
         manifest=Manifest(
-            tasks=(Task(name="landmark", classes=_landmarks(dataset)),),
+            tasks=_tasks(dataset, categories),
             preprocess=preprocess,
             temperature=1.0,
-            unknown=_no_rule(),
+            unknown=no_rule(),
             backbone={
-                "timm_name": timm_name,
+                "timm_name": design.backbone,
                 "num_features": weight.shape[1],
                 "input_size": preprocess.size,
+                "design": design.to_dict(),
             },
+            head={"normalise": normalise},
             sizes={"fast": fast_size} if fast_size else {},
+            metrics={"parameters": parameters} if parameters else {},
             provenance=provenance,
         ),
         model=model,
@@ -95,9 +110,10 @@ def assemble(
         sample, labels, len(dataset.labels), seen if len(seen) else None, seed=seed
     )
     statistics |= {"means": means, "counts": counts, "head_weight": weight, "head_bias": bias}
+    statistics["whitening"] = whiten(means, statistics["covariance"])  # once: it can take long
     known, truth = _embed(draft, val, progress)
     unseen = embed_photos(draft, val.negatives, views=1, cached=False, progress=progress).whole
-    logits = known @ weight.T + bias
+    logits = _logits(known, head, normalise)
     return replace(
         draft,
         statistics=statistics,
@@ -108,9 +124,10 @@ def assemble(
                 logits,
                 known,
                 truth,
-                unseen @ weight.T + bias if len(unseen) else None,
+                _logits(unseen, head, normalise) if len(unseen) else None,
                 unseen if len(unseen) else None,
                 statistics=statistics,
+                normalise=normalise,
                 seed=seed,
             ),
         ),
@@ -164,11 +181,23 @@ def _embed(bundle: Bundle, dataset: Dataset, progress: Progress) -> tuple[Floats
     return found.whole, labels[found.rows]
 
 
-def _landmarks(dataset: Dataset) -> tuple[Any, ...]:
-    return tuple(dataset.landmarks[label] for label in dataset.labels)
+def _logits(embedding: Floats, head: tuple[Floats, Floats], normalise: bool) -> Floats:
+    """Return the (N, C) logits that the model gives for embeddings (N, D)."""
+    seen = unit(embedding) if normalise else embedding
+    return np.asarray(seen @ head[0].T + head[1], np.float32)
 
 
-def _no_rule() -> UnknownRule:
+def _tasks(dataset: Dataset, categories: Sequence[str]) -> tuple[Task, ...]:
+    landmarks = tuple(dataset.landmarks[label] for label in dataset.labels)
+    tasks = (Task(name=LANDMARK, classes=landmarks),)
+    if not categories:
+        return tasks
+    kinds = tuple(Landmark(id=name, name=name) for name in categories)
+    return (*tasks, Task(name=CATEGORY, classes=kinds))
+
+
+def no_rule() -> UnknownRule:
+    """Return the rule of a bundle that has none yet: it calls nothing unknown."""
     return UnknownRule(
         features=(), weights=(), bias=0.0, centre=(), scale=(), threshold=1.0, fpr=None, source=""
     )

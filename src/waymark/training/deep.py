@@ -8,7 +8,7 @@ torch-free code that serves predictions.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,21 +28,35 @@ if TYPE_CHECKING:
     from waymark.dataset.index import Dataset
     from waymark.dataset.loader import Source
     from waymark.models.build import Classifier
+    from waymark.training.cost import Cost
     from waymark.training.loop import EpochReport
+    from waymark.training.tasks import Tasks
 
 NEEDS = ("torch", "torchvision", "timm", "accelerate")
 VALIDATED_NEGATIVES = 0.35
 """Part of the negatives that no training sees; the unknown rule is fitted on them."""
 
 
-def preprocess_of(recipe: Recipe) -> Preprocess:
-    """Return how a network trained by the recipe wants its photos at prediction."""
+def preprocess_of(recipe: Recipe, dataset: Dataset, *, progress: Progress = silent) -> Preprocess:
+    """Return how a network trained by the recipe wants its photos at prediction.
+
+    Where the recipe normalises by the dataset, its training photos are read once for that.
+    """
     from waymark.models.backbones import find_backbone
 
     spec = find_backbone(recipe.backbone)
-    return Preprocess(
-        size=recipe.predict_size or recipe.size, fit=recipe.fit, mean=spec.mean, std=spec.std
-    )
+    mean, std = spec.mean, spec.std
+    if recipe.normalise == "dataset":
+        from waymark.dataset.stats import dataset_stats
+
+        found = dataset_stats(dataset.of_split("train"), progress=progress)
+        mean, std = (_three(found.mean), _three(np.maximum(found.std, 1e-3)))
+    return Preprocess(size=recipe.predict_size or recipe.size, fit=recipe.fit, mean=mean, std=std)
+
+
+def _three(values: NDArray[np.float64]) -> tuple[float, float, float]:
+    red, green, blue = (round(float(value), 4) for value in values)
+    return red, green, blue
 
 
 def check_installed() -> None:
@@ -52,12 +66,13 @@ def check_installed() -> None:
         MissingExtra: names what is missing and how to install it. Nothing is imported: whether
             it also works shows later.
     """
-    missing = [name for name in NEEDS if find_spec(name) is None]
-    if missing:
-        raise _missing(f"{', '.join(missing)} not found")
+    absent = [name for name in NEEDS if find_spec(name) is None]
+    if absent:
+        raise missing(f"{', '.join(absent)} not found")
 
 
-def _missing(why: str) -> MissingExtra:
+def missing(why: str) -> MissingExtra:
+    """Return the error for a deep path that is not installed, or does not work."""
     return MissingExtra(
         f"the deep path needs {', '.join(NEEDS[:-1])} and {NEEDS[-1]} ({why}). "
         'Install them with: pip install "waymark[train]"; `waymark doctor` says what is wrong.'
@@ -68,6 +83,7 @@ def train_network(
     dataset: Dataset,
     recipe: Recipe,
     *,
+    preprocess: Preprocess,
     folder: Path,
     weights: Path | None = None,
     resume: bool = False,
@@ -81,19 +97,24 @@ def train_network(
     Raises:
         MissingExtra: if torch is not installed.
         ConfigError: if the weights cannot be had, or do not fit.
+        DatasetError: if categories are to be learnt and a landmark has none.
         RunError: if `resume` finds a damaged checkpoint or another recipe's.
     """
     try:
         from waymark.training.loop import fit, load_best
+        from waymark.training.loop_centres import keep_one_centre
+        from waymark.training.tasks import Tasks
     except ImportError as error:
-        raise _missing(str(error)) from error
-    model = start_network(dataset, recipe, weights=weights)
-    preprocess = preprocess_of(recipe)
+        raise missing(str(error)) from error
+    tasks = Tasks.of(dataset, recipe)
+    model = start_network(recipe, tasks, weights=weights)
+    train = source(dataset.of_split("train"))
     reports = fit(
         model,
-        source(dataset.of_split("train")),
+        train,
         source(dataset.of_split("val"), negatives=False),
         recipe,
+        tasks=tasks,
         preprocess=preprocess,
         folder=folder / "checkpoint",
         resume=resume,
@@ -105,11 +126,31 @@ def train_network(
         if is_main() and on_epoch is not None:
             on_epoch(report)
     load_best(model, folder / "checkpoint")
+    keep_one_centre(model, train, recipe, preprocess, progress=progress)
     return model
 
 
-def start_network(dataset: Dataset, recipe: Recipe, *, weights: Path | None) -> Classifier:
-    """Build the recipe's network with the weights that it starts from."""
+def counted(dataset: Dataset, recipe: Recipe) -> Cost:
+    """Count what a recipe asks for on a dataset.
+
+    Raises:
+        MissingExtra: if torch is not installed.
+        DatasetError: if categories are to be learnt and a landmark has none.
+    """
+    try:
+        from waymark.training.loop_cost import cost_of
+        from waymark.training.tasks import Tasks
+    except ImportError as error:
+        raise missing(str(error)) from error
+    return cost_of(recipe, Tasks.of(dataset, recipe).classes)
+
+
+def start_network(recipe: Recipe, tasks: Tasks, *, weights: Path | None) -> Classifier:
+    """Build the recipe's network with the weights that it starts from.
+
+    Raises:
+        ConfigError: if the weights cannot be had, or do not fit.
+    """
     from waymark.bundle.format import read_bundle
     from waymark.models.build import as_float32, build, read_weights
 
@@ -127,12 +168,11 @@ def start_network(dataset: Dataset, recipe: Recipe, *, weights: Path | None) -> 
             )
         tensors = as_float32(load(parent.backbone))
     return build(
-        recipe.backbone,
-        {"landmark": len(dataset.labels)},
-        dropout=recipe.dropout,
-        drop_path=recipe.drop_path,
+        recipe.design,
+        tasks.classes,
         weights=tensors,
         pretrained=recipe.start == "pretrained",
+        partial=recipe.partial,
         seed=recipe.seed,  # every process starts with the same network
     )
 
@@ -158,10 +198,10 @@ def split_for(dataset: Dataset, recipe: Recipe, *, progress: Progress = silent) 
     from waymark.dataset.duplicates import near_duplicate_groups
     from waymark.dataset.split import split_dataset
 
-    parted = split_dataset(dataset, val=recipe.val, seed=recipe.seed, progress=progress)
+    parted = split_dataset(dataset, val=recipe.val, seed=recipe.split_seed, progress=progress)
     if not any(dataset.negative_splits) and dataset.negatives:
         groups = near_duplicate_groups(dataset.negatives, progress=progress)
-        order = np.random.default_rng(recipe.seed).permutation(np.unique(groups))
+        order = np.random.default_rng(recipe.split_seed).permutation(np.unique(groups))
         held = set(order[: round(len(order) * VALIDATED_NEGATIVES)].tolist())
         splits = tuple("val" if group in held else "train" for group in groups)
         parted = replace(parted, negative_splits=splits)
@@ -190,16 +230,44 @@ def notice_of(recipe: Recipe, weights: Path | None) -> str:
     )
 
 
-def exported(
-    network: Classifier, preprocess: Preprocess
-) -> tuple[bytes, tuple[NDArray[np.float32], NDArray[np.float32]], bytes]:
-    """Return the network as ONNX, the head's weight (C, D) and bias (C,), and the backbone.
+@dataclass(frozen=True, kw_only=True)
+class Exported:
+    """A network as a bundle keeps it.
 
-    The ONNX file and the backbone's safetensors both store their weights in float16; what
-    that costs is part of what the parity tests measure.
+    Attributes:
+        model: ONNX, with weights in float16.
+        head: weight (C, D) and bias (C,) of the landmark's last layer.
+        backbone: safetensors, in float16.
+        normalise: whether the last layer sees the embedding at length 1.
+        categories: K ids, where the network tells categories too.
+        parameters: number of weights.
     """
-    from waymark.bundle.export import backbone_bytes, export_onnx, head_arrays
-    from waymark.bundle.quantise import shrink
 
-    model = shrink(export_onnx(network, size=preprocess.size))
-    return model, head_arrays(network), backbone_bytes(network)
+    model: bytes
+    head: tuple[NDArray[np.float32], NDArray[np.float32]]
+    backbone: bytes
+    normalise: bool
+    categories: tuple[str, ...]
+    parameters: int
+
+
+def export(
+    network: Classifier, dataset: Dataset, recipe: Recipe, preprocess: Preprocess
+) -> Exported:
+    """Return a trained network as a bundle keeps it.
+
+    What float16 costs is part of what the parity tests measure.
+    """
+    from waymark.bundle.export import backbone_bytes, export_onnx, head_arrays, normalises
+    from waymark.bundle.quantise import shrink
+    from waymark.models.build import count_parameters
+    from waymark.training.tasks import Tasks
+
+    return Exported(
+        model=shrink(export_onnx(network, size=preprocess.size)),
+        head=head_arrays(network),
+        backbone=backbone_bytes(network),
+        normalise=normalises(network),
+        categories=Tasks.of(dataset, recipe).categories,
+        parameters=count_parameters(network),
+    )

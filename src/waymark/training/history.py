@@ -1,19 +1,13 @@
-"""`history.csv`: a row an epoch, and the curves drawn from it."""
+"""`history.csv`: a row an epoch, whose curves `evaluation/plots_training.py` draws."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-    from waymark.evaluation.plots import Theme
     from waymark.training.loop import EpochReport
 
 
@@ -35,32 +29,6 @@ def read_history(file: Path) -> list[dict[str, str]]:
         return []
     with file.open(newline="", encoding="utf-8") as stream:
         return list(csv.DictReader(stream))
-
-
-def draw_history(file: Path) -> Callable[[Theme], Figure] | None:
-    """Return a function that draws the curves of a `history.csv`; None where it is empty."""
-    rows = read_history(file)
-    if not rows:
-        return None
-
-    def column(name: str) -> Any:
-        return np.array([float(row[name]) for row in rows])
-
-    epochs = column("epoch").astype(int)
-    stages = np.flatnonzero(np.diff(column("stage"))) + 1
-
-    def draw(theme: Theme) -> Figure:
-        from waymark.evaluation.plots import plot_history
-
-        return plot_history(
-            epochs,
-            {"training": column("train_loss"), "validation": column("val_loss")},
-            {"validation": column("val_top1")},
-            stages=[float(epochs[i - 1]) for i in stages],
-            theme=theme,
-        )
-
-    return draw
 
 
 def _rounded(value: Any) -> Any:

@@ -280,10 +280,12 @@ def _unknown_rule(
     def refit(kept: Bools) -> Statistics:
         return _without(examples, statistics, rows[~kept])
 
+    nothing = np.zeros((0, whole.shape[1]), np.float32)
+    means = parent.statistics.get("means")  # a network without landmarks has none
     outsiders = np.concatenate(
         [
-            parent.statistics["means"][others],
-            parent.statistics.get("negative_means", np.zeros((0, whole.shape[1]), np.float32)),
+            nothing if means is None else means[others],
+            parent.statistics.get("negative_means", nothing),
         ]
     )
     return fit_unknown_rule(

@@ -4,6 +4,8 @@
         for each epoch: draw, change, forward, loss, backward, step, average
         validate the averaged weights, keep the best, checkpoint, report
 
+What a stage learns is decided in `tasks.py`, where its batches come from in `loop_feed.py`.
+
 One process or several (`accelerate launch`): a batch is shared among the processes, and
 each validation photo counts once.
 """
@@ -12,7 +14,7 @@ from __future__ import annotations
 
 import resource
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,33 +26,46 @@ from timm.utils.model_ema import ModelEmaV3
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from waymark.dataset.loader import NEGATIVE, Batch, Source, plain_loader, training_loader
+from waymark.dataset.loader import Batch, Source
 from waymark.errors import RunError
 from waymark.models.build import Classifier, Outputs, freeze, set_training, to_device
 from waymark.preprocess import Preprocess
 from waymark.progress import Progress, silent
 from waymark.training.loop_distil import keeper
-from waymark.training.loop_loss import ClassLoss, mixer
+from waymark.training.loop_feed import Feed, drop_features, feed
+from waymark.training.loop_loss import mixer
 from waymark.training.loop_optim import learning_rate, optimiser
 from waymark.training.loop_state import Checkpoint
-from waymark.training.recipe import Recipe, Stage
+from waymark.training.loop_tally import Figures, Tally
+from waymark.training.recipe import Recipe
+from waymark.training.tasks import Phase, TaskLosses, Tasks, phases
+
+NAN = float("nan")
 
 
 @dataclass(frozen=True, kw_only=True)
 class EpochReport:
-    """What one epoch did.
+    """What one epoch did. Figures of a task that was not learnt in it are NaN.
 
     Attributes:
         epoch: from 1, over all stages.
         stage: from 0.
         lr: learning rate of the head at the epoch's end.
         train_loss: mean over the epoch's steps, everything included.
-        val_loss: mean cross-entropy of the validation photos.
+        val_loss: mean cross-entropy of the validation photos, summed over what is learnt.
+        train_top1: part of the training photos named right, as they were changed, 0 to 1.
         val_top1: part of the validation photos named right, 0 to 1.
+        landmark_train_loss: of the landmark alone.
+        landmark_val_loss: likewise.
+        category_train_loss: of the category alone.
+        category_val_loss: likewise.
+        category_train_top1: part of the training photos whose category is named right.
+        category_val_top1: likewise of the validation photos.
         photos: photos trained on.
-        seconds: of wall clock, validation included.
+        seconds: of wall clock, validation included, and of a stage's first epoch what it
+            takes to begin.
         memory_mb: largest resident memory of the process so far.
-        is_best: the lowest validation loss so far.
+        is_best: the lowest validation loss so far, since what is learnt last changed.
     """
 
     epoch: int
@@ -58,7 +73,14 @@ class EpochReport:
     lr: float
     train_loss: float
     val_loss: float
-    val_top1: float
+    train_top1: float = NAN
+    val_top1: float = NAN
+    landmark_train_loss: float = NAN
+    landmark_val_loss: float = NAN
+    category_train_loss: float = NAN
+    category_val_loss: float = NAN
+    category_train_top1: float = NAN
+    category_val_top1: float = NAN
     photos: int
     seconds: float
     memory_mb: float
@@ -71,6 +93,7 @@ def fit(
     val: Source,
     recipe: Recipe,
     *,
+    tasks: Tasks,
     preprocess: Preprocess,
     folder: Path,
     resume: bool = False,
@@ -86,6 +109,7 @@ def fit(
         train: photos, labels and negatives to learn from.
         val: photos to choose by.
         recipe: how.
+        tasks: what there is to learn.
         preprocess: how prediction will prepare photos; validation does the same.
         folder: where checkpoints go.
         resume: go on after the last finished epoch of an earlier call.
@@ -95,94 +119,95 @@ def fit(
         RunError: if there is nothing to resume from, or it is of another recipe.
     """
     set_seed(recipe.seed)
-    AcceleratorState._reset_state()  # or a second training could not have another precision
-    accelerator = Accelerator(
-        mixed_precision=precision(recipe),
-        dataloader_config=DataLoaderConfiguration(split_batches=True),
-        gradient_accumulation_steps=recipe.accumulate,
-    )
-    device = accelerator.device
-    model.to(device, memory_format=_format(recipe))  # type: ignore[call-overload]
-    with accelerator.main_process_first():  # the others find what it keeps in `folder`
-        keep = keeper(model, train, recipe, preprocess, folder=folder, progress=progress)
-    setup = _Setup(
-        accelerator=accelerator,
-        recipe=recipe,
-        model=model,
-        ema=ModelEmaV3(model, decay=recipe.ema, use_warmup=True) if recipe.ema else None,
-        loss=ClassLoss(recipe, train.labels, classes=_classes(model)).to(device),
-        keep=_shared(accelerator, keep.to(device)),
-        mean=torch.tensor(preprocess.mean, device=device).view(3, 1, 1),
-        std=torch.tensor(preprocess.std, device=device).view(3, 1, 1),
+    setup = begin(
+        model,
+        train,
+        recipe,
+        tasks=tasks,
+        preprocess=preprocess,
+        folder=folder,
         progress=progress,
     )
-    watch = accelerator.prepare(plain_loader(val, preprocess, batch=128, workers=recipe.workers))
-    checkpoint = Checkpoint(folder, recipe, model=model, ema=setup.ema, keep=keep)
+    accelerator, device = setup.accelerator, setup.accelerator.device
+    checkpoint = Checkpoint(folder, recipe, model=model, ema=setup.ema, keep=setup.keep)
     done, best, stale = checkpoint.load(device) if resume else (0, float("inf"), 0)
 
     finished = 0  # epochs of the stages before this one
-    for number, stage in enumerate(recipe.stages):
+    learnt: tuple[str, ...] = ()
+    for phase in phases(recipe):
+        stage, fresh = phase.stage, phase.learns != learnt
+        learnt = phase.learns
         if done >= finished + stage.epochs:
             finished += stage.epochs
             continue
-        freeze(model, frozen=stage.trains == "head")
-        step = optimiser(model, keep, stage)
-        checkpoint.load_optimiser(step, stage=number)
-        loader, sampler = training_loader(
-            train,
-            preprocess.at(stage.size or recipe.size),
-            augment=recipe.augment,
-            batch=recipe.batch,
-            balance=recipe.balance,
-            negatives=recipe.negatives > 0,
-            workers=recipe.workers,
-            seed=recipe.seed,
-        )
-        wrapped, step, batches = accelerator.prepare(model, step, loader)
+        if fresh and done <= finished and finished:  # another task goes on from the best
+            checkpoint.restore_best()
+            best, stale = float("inf"), 0
+        freeze(model, trains=stage.trains, tasks=phase.learns)
+        step = optimiser(model, setup.keep, stage)
+        checkpoint.load_optimiser(step, stage=phase.number)
+        started = time.perf_counter()
+        with accelerator.main_process_first():  # the others find the features it keeps
+            fed = feed(
+                model,
+                train,
+                val,
+                recipe,
+                phase=phase,
+                preprocess=preprocess,
+                prepare=setup.normalised,
+                folder=folder,
+                progress=setup.progress,
+            )
+        wrapped, step, batches = accelerator.prepare(fed.wrap(model), step, fed.train)
         network = torch.compile(wrapped) if recipe.compile else wrapped
+        watch = accelerator.prepare(fed.watch)
         for epoch in range(max(done, finished) + 1, finished + stage.epochs + 1):
-            started = time.perf_counter()
-            sampler.epoch = epoch
+            fed.sampler.epoch = epoch
             torch.manual_seed(recipe.seed * 1_000_003 + epoch)  # dropout: same after a resume
             set_training(model, training=True)
-            train_loss, lr = _one_epoch(
-                setup, network, batches, step, stage=stage, epoch=epoch, first=finished
+            trained, lr = one_epoch(
+                setup, fed, network, batches, step, phase=phase, epoch=epoch, first=finished
             )
-            val_loss, val_top1 = _measure(setup, watch)
-            is_best = val_loss < best
-            best, stale = (val_loss, 0) if is_best else (best, stale + 1)
+            watched = measure(setup, fed, watch, phase.learns)
+            is_best = watched.loss < best
+            best, stale = (watched.loss, 0) if is_best else (best, stale + 1)
             if accelerator.is_main_process:
                 checkpoint.save(
-                    step, stage=number, epoch=epoch, best=best, stale=stale, is_best=is_best
+                    step, stage=phase.number, epoch=epoch, best=best, stale=stale, is_best=is_best
                 )
             accelerator.wait_for_everyone()
             yield EpochReport(
                 epoch=epoch,
-                stage=number,
+                stage=phase.number,
                 lr=lr,
-                train_loss=train_loss,
-                val_loss=val_loss,
-                val_top1=val_top1,
-                photos=len(batches) * min(recipe.batch, len(sampler)),
+                train_loss=trained.loss,
+                val_loss=watched.loss,
+                **trained.named("train"),
+                **watched.named("val"),
+                photos=len(batches) * min(recipe.batch, len(fed.sampler)),
                 seconds=time.perf_counter() - started,
                 memory_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
                 is_best=is_best,
             )
+            started = time.perf_counter()
             if recipe.patience and stale >= recipe.patience:
+                drop_features(folder)
                 return
         finished += stage.epochs
         accelerator.free_memory(wrapped, step, batches)
+    drop_features(folder)
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Setup:
+class Setup:
     """What stays the same from the first epoch to the last."""
 
     accelerator: Accelerator
     recipe: Recipe
     model: Classifier
     ema: ModelEmaV3 | None
-    loss: ClassLoss
+    losses: TaskLosses
     keep: nn.Module
     mean: Tensor
     std: Tensor
@@ -193,28 +218,64 @@ class _Setup:
         return to_device(photos, self.mean, self.std, channels_last=self.recipe.channels_last)
 
 
-def _one_epoch(
-    setup: _Setup,
+def begin(
+    model: Classifier,
+    train: Source,
+    recipe: Recipe,
+    *,
+    tasks: Tasks,
+    preprocess: Preprocess,
+    folder: Path,
+    progress: Progress,
+) -> Setup:
+    """Move the model to where it will learn, and make what stays the same throughout."""
+    AcceleratorState._reset_state()  # or a second training could not have another precision
+    accelerator = Accelerator(
+        mixed_precision=precision(recipe),
+        dataloader_config=DataLoaderConfiguration(split_batches=True),
+        gradient_accumulation_steps=recipe.accumulate,
+    )
+    device = accelerator.device
+    model.to(device, memory_format=_format(recipe))  # type: ignore[call-overload]
+    with accelerator.main_process_first():  # the others find what it keeps in `folder`
+        keep = keeper(model, train, recipe, preprocess, folder=folder, progress=progress)
+    return Setup(
+        accelerator=accelerator,
+        recipe=recipe,
+        model=model,
+        ema=ModelEmaV3(model, decay=recipe.ema, use_warmup=True) if recipe.ema else None,
+        losses=TaskLosses(recipe, train.labels, tasks).to(device),
+        keep=_shared(accelerator, keep.to(device)),
+        mean=torch.tensor(preprocess.mean, device=device).view(3, 1, 1),
+        std=torch.tensor(preprocess.std, device=device).view(3, 1, 1),
+        progress=progress,
+    )
+
+
+def one_epoch(
+    setup: Setup,
+    fed: Feed,
     network: Callable[[Tensor], Outputs],
     batches: DataLoader[Batch],
     step: torch.optim.Optimizer,
     *,
-    stage: Stage,
+    phase: Phase,
     epoch: int,
     first: int,
-) -> tuple[float, float]:
-    """Go through the photos once; return the mean loss and the last learning rate."""
+) -> tuple[Figures, float]:
+    """Go through the photos once; return what was counted and the last learning rate."""
     accelerator, recipe = setup.accelerator, setup.recipe
     mix = mixer(recipe)
-    total, lr = torch.zeros((), device=accelerator.device), 0.0
+    tally, lr = Tally(phase.learns, accelerator.device), 0.0
     trainable = [p for group in step.param_groups for p in group["params"]]
     for number, batch in enumerate(batches):
-        lr = learning_rate(step, stage, epoch - 1 - first + number / len(batches))
-        photos, targets = mix(setup.normalised(batch.photos), setup.loss.targets(batch.labels))
+        lr = learning_rate(step, phase.stage, epoch - 1 - first + number / len(batches))
+        inputs, targets = mix(fed.prepare(batch.photos), setup.losses.targets(batch.labels))
         with accelerator.accumulate(network):
             with accelerator.autocast():
-                out = network(photos)
-            value = setup.loss(out.logits["landmark"].float(), targets, batch.labels)
+                out = network(inputs)
+            each = setup.losses(out, targets, batch.labels, phase.learns)
+            value = torch.stack([*each.values()]).sum()
             value = value + setup.keep(out.embedding.float(), batch.items)
             accelerator.backward(value)
             if recipe.clip and accelerator.sync_gradients:
@@ -223,32 +284,27 @@ def _one_epoch(
             step.zero_grad()
         if setup.ema is not None and accelerator.sync_gradients:
             setup.ema.update(setup.model)
-        total += value.detach()
+        tally.step(value, each, out.logits, setup.losses.labels(batch.labels))
         setup.progress(number + 1, len(batches), f"epoch {epoch}/{recipe.epochs}")
-    return float(accelerator.reduce(total, "mean")) / max(1, len(batches)), lr
+    return tally.of_steps(accelerator), lr
 
 
 @torch.inference_mode()
-def _measure(setup: _Setup, batches: DataLoader[Batch]) -> tuple[float, float]:
-    """Return mean cross-entropy and top-1 of the validation photos, each counted once."""
+def measure(setup: Setup, fed: Feed, batches: DataLoader[Batch], learns: Sequence[str]) -> Figures:
+    """Return mean cross-entropies and top-1 of the validation photos, each counted once."""
     accelerator = setup.accelerator
-    model = setup.ema.module if setup.ema else setup.model
-    was_training = model.training
-    model.eval()
-    losses, right = [], []
+    shown: Classifier = setup.ema.module if setup.ema else setup.model
+    network = fed.wrap(shown)
+    was_training = shown.training
+    shown.eval()
+    tally = Tally(learns, accelerator.device)
     for batch in batches:
         with accelerator.autocast():
-            logits = model(setup.normalised(batch.photos)).logits["landmark"].float()
-        known = batch.labels != NEGATIVE
-        labels = batch.labels.clamp(min=0)
-        each = nn.functional.cross_entropy(logits, labels, reduction="none")
-        each, hit, known = accelerator.gather_for_metrics(
-            (each, (logits.argmax(1) == labels), known)
-        )
-        losses.append(each[known])
-        right.append(hit[known])
-    model.train(was_training)
-    return float(torch.cat(losses).mean()), float(torch.cat(right).float().mean())
+            out = network(fed.prepare(batch.photos))
+        said = {task: out.logits[task].float() for task in learns}
+        tally.photos(*accelerator.gather_for_metrics((said, setup.losses.labels(batch.labels))))
+    set_training(shown, training=was_training)
+    return tally.of_photos()
 
 
 def precision(recipe: Recipe) -> str:
@@ -292,9 +348,3 @@ def _shared(accelerator: Accelerator, module: nn.Module) -> nn.Module:
 
 def _format(recipe: Recipe) -> torch.memory_format:
     return torch.channels_last if recipe.channels_last else torch.contiguous_format
-
-
-def _classes(model: Classifier) -> int:
-    head = model.heads["landmark"]
-    assert isinstance(head, nn.Linear)  # narrows the type: build made it
-    return head.out_features

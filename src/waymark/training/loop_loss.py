@@ -1,4 +1,8 @@
-"""What a training minimises: cross-entropy with soft targets, class weights and negatives."""
+"""What a training minimises: cross-entropy with soft targets, class weights and negatives.
+
+`nll` is the same without soft targets, as the seeds write it: LogSoftmax and NLLLoss.
+`arcface` makes the true class's cosine harder first.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ from torch import Tensor, nn
 from torchvision.transforms import v2
 
 from waymark.dataset.loader import NEGATIVE
+from waymark.models.heads import arcface_margin
 from waymark.training.recipe import Recipe
 
 Mixer = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
@@ -21,7 +26,9 @@ class ClassLoss(nn.Module):
     Source: Hendrycks et al. 2019, https://arxiv.org/abs/1812.04606
     """
 
-    def __init__(self, recipe: Recipe, labels: Sequence[int], *, classes: int) -> None:
+    def __init__(
+        self, recipe: Recipe, labels: Sequence[int], *, classes: int, margin: bool = True
+    ) -> None:
         super().__init__()
         known = torch.tensor([label for label in labels if label != NEGATIVE])
         counts = torch.bincount(known, minlength=classes).clamp(min=1).float()
@@ -32,6 +39,9 @@ class ClassLoss(nn.Module):
         }[recipe.class_weights]
         self.register_buffer("weights", torch.cat([weights, torch.tensor([recipe.negatives])]))
         self.classes = classes
+        plain = recipe.loss == "arcface" and not margin  # a head that is not one of cosines
+        self.kind = "cross-entropy" if plain else recipe.loss
+        self.margin, self.scale = recipe.margin, recipe.scale
         self.smoothing = recipe.label_smoothing
 
     def targets(self, labels: Tensor) -> Tensor:
@@ -43,9 +53,15 @@ class ClassLoss(nn.Module):
 
     def forward(self, logits: Tensor, targets: Tensor, labels: Tensor) -> Tensor:
         """Return the mean loss of (N, C) logits; each photo counts by its label's weight."""
-        weights = self.get_buffer("weights")[labels]  # -1 is the last: the negatives' weight
+        weights = self.get_buffer("weights")
+        if self.kind == "nll":
+            log_probs = nn.functional.log_softmax(logits, dim=1)
+            return nn.functional.nll_loss(log_probs, labels, weights[:-1], ignore_index=NEGATIVE)
+        if self.kind == "arcface":
+            logits = self.scale * arcface_margin(logits / self.scale, labels, self.margin)
         each = -(targets * nn.functional.log_softmax(logits, dim=1)).sum(1)
-        return (weights * each).sum() / weights.sum().clamp(min=1e-12)
+        counts = weights[labels]  # -1 is the last: the negatives' weight
+        return (counts * each).sum() / counts.sum().clamp(min=1e-12)
 
 
 def mixer(recipe: Recipe) -> Mixer:

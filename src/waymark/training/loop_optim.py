@@ -16,11 +16,11 @@ from waymark.training.recipe import Stage
 def optimiser(model: Classifier, keep: nn.Module, stage: Stage) -> torch.optim.Optimizer:
     """Return the stage's optimiser over everything that may learn.
 
-    The head learns at `stage.lr`, the backbone's last block at `backbone_lr` times that,
+    Neck and heads learn at `stage.lr`, the backbone's last block at `backbone_lr` times that,
     and each block before it `layer_decay` times slower. Biases and norms do not decay.
     """
     groups: list[dict[str, Any]] = []
-    _add(groups, [*model.heads.values(), keep], 1.0, stage)
+    _add(groups, [model.neck, *model.heads.values(), keep], 1.0, stage)
     parts = list(blocks(model))
     for depth, modules in enumerate(reversed(parts)):
         _add(groups, modules, stage.backbone_lr * stage.layer_decay**depth, stage)

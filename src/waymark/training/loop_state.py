@@ -91,6 +91,15 @@ class Checkpoint:
             self.ema.module.load_state_dict(self.saved["ema"])
         return self.saved["epoch"], self.saved["best"], self.saved["stale"]
 
+    def restore_best(self) -> None:
+        """Give the model, and its average, the weights of the best epoch so far."""
+        from safetensors.torch import load_file
+
+        weights = load_file(self.folder / "best.safetensors")
+        self.model.load_state_dict(weights)
+        if self.ema:
+            self.ema.module.load_state_dict(weights)
+
     def load_optimiser(self, optimiser: torch.optim.Optimizer, *, stage: int) -> None:
         """Restore the optimiser where the saved epoch lies within this stage."""
         if self.saved.get("stage") == stage:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from waymark.bundle.format import Bundle
-from waymark.bundle.statistics import MIN_CENTROID
+from waymark.bundle.statistics import MIN_CENTROID, dense
 from waymark.evaluation.statistics import centroids
 from waymark.training.examples import Examples
 from waymark.training.joining import Joint
@@ -110,7 +110,7 @@ def remember(
     return Memory(
         counts=counts,
         means=np.concatenate([statistics["means"], np.zeros((added, width))]),
-        covariance=statistics["covariance"].astype(np.float64),
+        covariance=dense(statistics["covariance"]).astype(np.float64),
         new=moments_of(examples, labels, len(counts), examples.learns),
         negatives=np.concatenate(means),
         negative_counts=np.concatenate(photos),

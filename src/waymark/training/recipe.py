@@ -6,26 +6,34 @@ ones with a name; a user's own is a TOML file of the same fields.
 
 from __future__ import annotations
 
-import json
 import tomllib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
-from difflib import get_close_matches
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args, get_type_hints
+from typing import Any, Literal
 
 from waymark.errors import ConfigError
+from waymark.models.design import Activation, Design, Init, Link, Pool
+from waymark.training.fields import between, check_types, input_size, replaced, toml_value
 
 Optimiser = Literal["adamw", "adam", "sgd", "rmsprop"]
 Schedule = Literal["cosine", "linear", "constant"]
-Trains = Literal["head", "all"]
+Trains = Literal["head", "all", "output"]
 Start = Literal["pretrained", "random", "world"]
-Augment = Literal["none", "flip", "light", "strong"]
+Augment = Literal["none", "flip", "five", "light", "strong"]
+Loss = Literal["cross-entropy", "nll", "arcface"]
+Normalise = Literal["backbone", "dataset"]
 ClassWeights = Literal["none", "inverse", "balanced"]
 Precision = Literal["auto", "float32", "bfloat16"]
 Kind = Literal["deep", "linear"]
-
-Record = TypeVar("Record", bound=Any)
+Strategy = Literal[
+    "landmark",
+    "parallel",
+    "category-first",
+    "landmark-first",
+    "category-as-feature",
+    "landmark-as-feature",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,8 +42,9 @@ class Stage:
 
     Attributes:
         epochs: passes over the training photos.
-        trains: `head` keeps the backbone frozen (its batch norm too); `all` trains everything.
-        optimiser: AdamW, Adam, SGD (Nesterov) or RMSprop.
+        trains: `head` keeps the backbone frozen (its batch norm too); `all` trains everything;
+            `output` trains the last layer of the tasks that are still to be learnt.
+        optimiser: AdamW, Adam, SGD (Nesterov, where there is momentum) or RMSprop.
         lr: peak learning rate of the head.
         backbone_lr: the last backbone block's learning rate as a fraction of `lr`.
         layer_decay: each earlier block learns this much slower than the one after it.
@@ -63,16 +72,16 @@ class Stage:
     def __post_init__(self) -> None:
         """Refuse impossible values, naming the field and what it may be."""
         check_types(self, "stage")
-        _between(self, "epochs", 1, 100_000)
-        _between(self, "lr", 1e-9, 100.0)
-        _between(self, "backbone_lr", 0.0, 100.0)
-        _between(self, "layer_decay", 0.01, 1.0)
-        _between(self, "weight_decay", 0.0, 10.0)
-        _between(self, "momentum", 0.0, 0.9999)
-        _between(self, "final_lr", 0.0, 1.0)
-        _between(self, "warmup", 0.0, float(self.epochs))
+        between(self, "epochs", 1, 100_000)
+        between(self, "lr", 1e-9, 100.0)
+        between(self, "backbone_lr", 0.0, 100.0)
+        between(self, "layer_decay", 0.01, 1.0)
+        between(self, "weight_decay", 0.0, 10.0)
+        between(self, "momentum", 0.0, 0.9999)
+        between(self, "final_lr", 0.0, 1.0)
+        between(self, "warmup", 0.0, float(self.epochs))
         if self.size:
-            _input_size(self.size)
+            input_size(self.size)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,10 +92,19 @@ class Recipe:
         name: what runs and tables call it.
         about: one sentence for `waymark recipes`.
         source: where the recipe comes from.
+        notes: what its source leaves open, and what was chosen.
         kind: `deep` trains a network with torch; `linear` fits a head on a bundle's embedding.
         backbone: a name of `waymark backbones`.
         start: where the weights come from: timm's hub or `--weights` (`pretrained`), the
             bundled world backbone (`world`), or nowhere (`random`).
+        partial: whether weights may lack some of the backbone's tensors, which then start
+            at random; where such a backbone is frozen at first, its batch norm's statistics are
+            measured anew on the training photos.
+        task: what is learnt: the landmark; landmark and category at once (`parallel`); one
+            of them first, then the other's output layer on the same features; or the
+            other's output layer that also sees the first one's prediction.
+        normalise: mean and deviation of the input: those of the backbone's weights, or of the
+            dataset's training photos.
         size: side of the network's square input in training, in pixels.
         predict_size: side at prediction; 0 means `size`.
         fast_size: side for `--fast`; 0 means `predict_size`.
@@ -94,12 +112,19 @@ class Recipe:
         stages: one after the other, each with its own optimiser.
         batch: photos a step on one process.
         accumulate: steps whose gradients are summed before the weights move.
-        dropout: before the head.
-        drop_path: stochastic depth in the backbone, where it has any.
+        pool, hidden, hidden_norm, dropout, drop_path: see `Design`, as are the fields from
+            `depth` on.
+        loss: cross-entropy; `nll` is the same written as LogSoftmax and NLLLoss; `arcface`
+            is cross-entropy of cosines with an angular margin.
+        margin: of `arcface`, in radians.
+        scale: of `arcface`: what cosines are multiplied by.
+        centres: of `arcface`: centres a class, so that wrong photos gather apart.
         label_smoothing: 0 is plain cross-entropy.
         class_weights: `inverse` is 1/n a class, `balanced` N/(C n), in the loss.
         balance: 0 draws photos evenly, 1 draws classes evenly, between is n^-balance.
-        augment: how strongly photos are changed as they stream.
+        augment: how strongly photos are changed as they stream; `five` gives each photo as
+            it is, turned, mirrored, upside down and with noise.
+        copies: how often each photo is drawn in an epoch, each time changed anew.
         mixup: alpha of the Beta distribution; 0 is off.
         cutmix: alpha of the Beta distribution; 0 is off.
         clip: largest gradient norm; 0 is off.
@@ -114,6 +139,8 @@ class Recipe:
         compile: torch.compile the training step (needs a C++ compiler).
         patience: epochs that are not better before stopping; 0 is off.
         val: fraction of the training photos kept for validation, where none is given.
+        split_seed: draws the validation photos, where none are given; apart from `seed`, so
+            that trainings of several seeds are measured on the same photos.
         workers: processes that read and augment photos; 0 is in the training process.
         seed: the same seed on the same CPU gives the same metrics.
         views: `linear` only: views of each photo that are embedded (2 adds its centre, 3
@@ -123,22 +150,34 @@ class Recipe:
     name: str = "custom"
     about: str = ""
     source: str = ""
+    notes: str = ""
     kind: Kind = "deep"
     backbone: str = "tf_efficientnetv2_b0"
     start: Start = "pretrained"
+    partial: bool = False
+    task: Strategy = "landmark"
     size: int = 128
     predict_size: int = 0
     fast_size: int = 0
     fit: Literal["squash", "crop", "pad"] = "squash"
+    normalise: Normalise = "backbone"
     stages: tuple[Stage, ...] = field(default_factory=lambda: (Stage(),))
     batch: int = 64
     accumulate: int = 1
+    pool: Pool = "mean"
+    hidden: tuple[int, ...] = ()
+    hidden_norm: bool = False
     dropout: float = 0.0
     drop_path: float = 0.0
+    loss: Loss = "cross-entropy"
+    margin: float = 0.3
+    scale: float = 30.0
+    centres: int = 3
     label_smoothing: float = 0.0
     class_weights: ClassWeights = "none"
     balance: float = 0.0
     augment: Augment = "light"
+    copies: int = 1
     mixup: float = 0.0
     cutmix: float = 0.0
     clip: float = 0.0
@@ -151,9 +190,18 @@ class Recipe:
     compile: bool = False
     patience: int = 0
     val: float = 0.1
+    split_seed: int = 0
     workers: int = 1
     seed: int = 0
     views: int = 2
+    depth: int = 7
+    filters: int = 32
+    kernel: int = 3
+    first_activation: Activation = "relu"
+    activation: Activation = "relu"
+    max_pool: int = 2
+    conv_dropout: float = 0.25
+    init: Init = "default"
 
     def __post_init__(self) -> None:
         """Refuse impossible values, naming the field and what it may be."""
@@ -167,35 +215,89 @@ class Recipe:
             raise ConfigError("recipe has no stages; add at least one [[stages]] table.")
         for name in ("size", "predict_size", "fast_size", "distil_size"):
             if value := getattr(self, name):
-                _input_size(value, name)
+                input_size(value, name)
         if not self.size:
             raise ConfigError("size is 0 px; it must be a multiple of 32 between 32 and 1024.")
-        _between(self, "batch", 1, 65_536)
-        _between(self, "accumulate", 1, 4096)
+        between(self, "batch", 1, 65_536)
+        between(self, "accumulate", 1, 4096)
         for name in ("dropout", "drop_path", "label_smoothing"):
-            _between(self, name, 0.0, 0.95)
-        _between(self, "balance", 0.0, 1.0)
+            between(self, name, 0.0, 0.95)
+        between(self, "balance", 0.0, 1.0)
         for name in ("mixup", "cutmix", "clip", "negatives", "distil"):
-            _between(self, name, 0.0, 100.0)
-        _between(self, "ema", 0.0, 0.99999)
-        _between(self, "patience", 0, 100_000)
-        _between(self, "val", 0.01, 0.9)
-        _between(self, "workers", 0, 256)
-        _between(self, "views", 1, 3)
+            between(self, name, 0.0, 100.0)
+        between(self, "ema", 0.0, 0.99999)
+        between(self, "patience", 0, 100_000)
+        between(self, "val", 0.01, 0.9)
+        between(self, "workers", 0, 256)
+        between(self, "seed", 0, 2**32 - 1)
+        between(self, "views", 1, 3)
+        between(self, "copies", 1, 1000)
+        between(self, "margin", 0.0, 1.5)
+        between(self, "scale", 1.0, 1000.0)
+        between(self, "centres", 1, 64)
+        between(self, "depth", 3, 64)
+        between(self, "filters", 1, 4096)
+        between(self, "kernel", 1, 15)
+        between(self, "max_pool", 1, 8)
+        between(self, "conv_dropout", 0.0, 0.95)
+        self._check_fit()
+
+    def _check_fit(self) -> None:
+        """Refuse fields that are possible, but not together."""
+        sizes = {self.size, self.predict_size, self.fast_size, *(s.size for s in self.stages)}
+        if self.pool == "flatten" and len(sizes - {0}) > 1:
+            raise ConfigError(
+                f'pool is "flatten", which binds the network to one input size, and the recipe '
+                f'has {sorted(sizes - {0})}. Use one size, or pool = "grid", "mean" or "gem".'
+            )
+        outputs = [stage.trains == "output" for stage in self.stages]
+        if self.task not in ("landmark", "parallel") and (not any(outputs) or outputs[0]):
+            raise ConfigError(
+                f'task is "{self.task}": one task is learnt, then the other\'s output. Add a last '
+                'stage with trains = "output".'
+            )
+        if all(outputs):
+            raise ConfigError('a stage before one with trains = "output" must train the head.')
+        soft = ("label_smoothing", "mixup", "cutmix", "negatives")
+        if self.loss == "nll" and (used := [name for name in soft if getattr(self, name)]):
+            raise ConfigError(
+                f'loss is "nll", which knows one true class a photo, and {used[0]} is '
+                f'{getattr(self, used[0])}. Set it to 0, or loss = "cross-entropy".'
+            )
+        if self.loss == "arcface" and (self.mixup or self.cutmix):
+            raise ConfigError(
+                'loss is "arcface", whose margin needs one true class a photo; set mixup and '
+                "cutmix to 0."
+            )
 
     @property
     def epochs(self) -> int:
         """Epochs of all stages together."""
         return sum(stage.epochs for stage in self.stages)
 
+    @property
+    def design(self) -> Design:
+        """What the recipe's network is built of."""
+        links: dict[str, Link] = {
+            "category-as-feature": "category",
+            "landmark-as-feature": "landmark",
+        }
+        shared = {f.name for f in fields(Design)} & {f.name for f in fields(self)}
+        values = {name: getattr(self, name) for name in shared}
+        values["centres"] = self.centres if self.loss == "arcface" else 0
+        values["size"] = self.predict_size or self.size
+        return Design(**values, link=links.get(self.task, "none"))
+
     def to_toml(self) -> str:
         """Return the recipe as a TOML file that `read_recipe` reads back."""
         lines = [
-            f"{name} = {_toml(value)}" for name, value in asdict(self).items() if name != "stages"
+            f"{name} = {toml_value(value)}"
+            for name, value in asdict(self).items()
+            if name != "stages"
         ]
         for stage in self.stages:
             lines += ["", "[[stages]]"]
-            lines += [f"{name} = {_toml(value)}" for name, value in asdict(stage).items()]
+            lines += [f"{name} = {toml_value(value)}" for name, value in asdict(stage).items()]
         return "\n".join(lines) + "\n"
 
     def with_settings(self, settings: Mapping[str, Any]) -> Recipe:
@@ -216,14 +318,14 @@ class Recipe:
                     raise ConfigError(
                         f"no stage {number!r}; this recipe has stages 0 to {len(stages) - 1}."
                     )
-                stages[int(number)] = _replaced(stages[int(number)], {name: value}, "stage")
+                stages[int(number)] = replaced(stages[int(number)], {name: value}, "stage")
             elif key == "stages":
                 raise ConfigError(
                     "stages cannot be set whole; set a field of one: stages.0.lr=1e-3."
                 )
             else:
                 plain[key] = value
-        return _replaced(self, {**plain, "stages": tuple(stages)}, "recipe")
+        return replaced(self, {**plain, "stages": tuple(stages)}, "recipe")
 
 
 def read_recipe(path: Path) -> Recipe:
@@ -242,9 +344,9 @@ def read_recipe(path: Path) -> Recipe:
     if raw is not None:
         if not isinstance(raw, list) or not all(isinstance(stage, dict) for stage in raw):
             raise ConfigError(f"stages in {path} must be [[stages]] tables.")
-        values["stages"] = tuple(_replaced(Stage(), stage, "stage") for stage in raw)
+        values["stages"] = tuple(replaced(Stage(), stage, "stage") for stage in raw)
     values.setdefault("name", path.stem)
-    return _replaced(Recipe(), values, "recipe")
+    return replaced(Recipe(), values, "recipe")
 
 
 def parse_setting(text: str) -> tuple[str, Any]:
@@ -260,59 +362,3 @@ def parse_setting(text: str) -> tuple[str, Any]:
         return key.strip(), tomllib.loads(f"value = {value.strip()}")["value"]
     except tomllib.TOMLDecodeError:
         return key.strip(), value.strip()
-
-
-def check_types(record: Any, what: str) -> None:
-    """Check each field of a frozen record against its annotation.
-
-    Raises:
-        ConfigError: naming the field, what it is and what it may be.
-    """
-    hints = get_type_hints(type(record))
-    for entry in fields(record):
-        value, hint = getattr(record, entry.name), hints[entry.name]
-        if allowed := [a for a in get_args(hint) if isinstance(a, str)]:
-            if value not in allowed:
-                near = get_close_matches(str(value), allowed, n=1)
-                meant = f" Did you mean {near[0]!r}?" if near else ""
-                raise ConfigError(
-                    f"{what} field {entry.name} is {value!r}; "
-                    f"it may be {', '.join(allowed)}.{meant}"
-                )
-        elif hint is float and isinstance(value, int) and not isinstance(value, bool):
-            object.__setattr__(record, entry.name, float(value))
-        elif hint in (int, float, str, bool) and type(value) is not hint:
-            raise ConfigError(
-                f"{what} field {entry.name} is {value!r}; it must be a {hint.__name__}."
-            )
-
-
-def _replaced(record: Record, values: Mapping[str, Any], what: str) -> Record:
-    known = [entry.name for entry in fields(record)]
-    for name in values:
-        if name not in known:
-            near = get_close_matches(name, known, n=1)
-            meant = f"did you mean {near[0]!r}? " if near else ""
-            raise ConfigError(f"a {what} has no field {name!r}; {meant}It has {', '.join(known)}.")
-    changed: Record = replace(record, **values)
-    return changed
-
-
-def _between(record: Any, name: str, low: float, high: float) -> None:
-    value = getattr(record, name)
-    if not low <= value <= high:
-        raise ConfigError(f"{name} is {value}; it must be between {low} and {high}.")
-
-
-def _input_size(value: int, name: str = "size") -> None:
-    if not 32 <= value <= 1024 or value % 32:
-        raise ConfigError(f"{name} is {value} px; it must be a multiple of 32 from 32 to 1024.")
-
-
-def _toml(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str):
-        # A JSON string is a TOML string, but for the one control character that JSON lets be.
-        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-    return repr(value)

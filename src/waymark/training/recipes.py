@@ -1,4 +1,4 @@
-"""The recipes that have a name."""
+"""The recipes that have a name: ours here, those of the five projects in `recipes_seeds.py`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 from waymark.errors import UnknownName
 from waymark.training.recipe import Recipe, Stage, read_recipe
+from waymark.training.recipes_seeds import SEEDS
 
 LINEAR = Recipe(
     name="linear",
@@ -36,6 +37,40 @@ FINETUNE = Recipe(
     dropout=0.2,
     drop_path=0.1,
     label_smoothing=0.05,
+    balance=0.5,
+    augment="strong",
+    clip=5.0,
+    ema=0.998,
+    negatives=0.5,
+)
+
+ARCFACE = Recipe(
+    name="arcface",
+    about="Metric learning, for many landmarks with few photos each: cosines with a margin, "
+    "several centres a landmark.",
+    source="Deng et al. 2020, sub-centre ArcFace; Radenovic et al. 2018, GeM pooling",
+    notes="Margin, scale and centres are in the range of the papers; the rest is finetune's.",
+    size=128,
+    stages=(
+        Stage(epochs=2, trains="head", lr=3e-3, weight_decay=1e-4),
+        Stage(
+            epochs=15,
+            lr=2e-3,
+            backbone_lr=0.5,
+            layer_decay=0.8,
+            weight_decay=0.02,
+            schedule="cosine",
+            warmup=1.0,
+        ),
+    ),
+    batch=64,
+    pool="gem",
+    dropout=0.2,
+    drop_path=0.1,
+    loss="arcface",
+    margin=0.3,
+    scale=30.0,
+    centres=3,
     balance=0.5,
     augment="strong",
     clip=5.0,
@@ -95,7 +130,9 @@ WORLD = Recipe(
     distil_size=160,
 )
 
-RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in (LINEAR, FINETUNE, WORLD)}
+RECIPES: dict[str, Recipe] = {
+    recipe.name: recipe for recipe in (LINEAR, FINETUNE, ARCFACE, WORLD, *SEEDS)
+}
 
 
 def find_recipe(name: str) -> Recipe:

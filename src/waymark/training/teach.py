@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from waymark.bundle.format import Bundle, write_bundle
-from waymark.bundle.graph import replace_head
+from waymark.bundle.graph import drop_head, replace_head
 from waymark.bundle.manifest import Manifest, Task
 from waymark.bundle.statistics import Statistics
 from waymark.dataset.index import Dataset
@@ -102,13 +102,23 @@ def teach(
     )
     metrics = _figures(*held_out)
 
+    landmarks = _landmarks(bundle, dataset, added)
+    model = replace_head(bundle.model, *head, normalise=memory.normalise)
     statistics = _statistics(bundle, memory, head)
+    others = bundle.manifest.tasks[1:]
+    if others and _new_categories(
+        bundle, landmarks[len(old_ids) :]
+    ):  # it would have to lie about these
+        others = ()
+        model = drop_head(model, "category")
+        for name in ("head_weight_category", "head_bias_category"):
+            statistics.pop(name, None)
     strengthened = tuple(name for name in examples.names if name in old_ids)
     manifest = replace(
         bundle.manifest,
         tasks=(
-            Task(name="landmark", classes=_landmarks(bundle, dataset, added)),
-            *bundle.manifest.tasks[1:],
+            Task(name="landmark", classes=landmarks),
+            *others,
         ),
         metrics=metrics,
         provenance={
@@ -132,7 +142,7 @@ def teach(
     return Taught(
         bundle=Bundle(
             manifest=manifest,
-            model=replace_head(bundle.model, *head, normalise=memory.normalise),
+            model=model,
             statistics=statistics,
             backbone=None if slim else bundle.backbone,
             card=_card(manifest, metrics),
@@ -274,6 +284,12 @@ def _completed(known: Landmark, given: Landmark | None) -> Landmark:
     missing = [field.name for field in fields(known) if getattr(known, field.name) is None]
     news = {name: getattr(given, name) for name in missing}
     return replace(known, **news, estimated=given.estimated if "lat" in news else known.estimated)
+
+
+def _new_categories(bundle: Bundle, landmarks: tuple[Landmark, ...]) -> set[str]:
+    """Return the categories of landmarks that the bundle cannot tell."""
+    told = {category.id for category in bundle.manifest.categories}
+    return {landmark.category for landmark in landmarks if landmark.category} - told
 
 
 def _card(manifest: Manifest, metrics: dict[str, Any]) -> str:

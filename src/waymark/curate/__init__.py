@@ -1,0 +1,1 @@
+"""Photos from the world to a dataset one can trust: collect, check, clean."""

@@ -1,0 +1,46 @@
+"""What a training took: minutes, photos a second, memory."""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+def peak_mb() -> float:
+    """Return the largest resident memory of this process so far, in MB of 1,024 squared bytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def summary(history: Sequence[Mapping[str, str]]) -> dict[str, Any]:
+    """Sum up the rows of a `history.csv`.
+
+    Returns:
+        minutes, photos trained on (each as often as it was), photos_per_s, memory_mb (its
+        peak), epochs, and best_epoch (the last epoch that was the best so far).
+    """
+    seconds = sum(float(row["seconds"]) for row in history)
+    photos = sum(int(float(row["photos"])) for row in history)
+    best = [int(row["epoch"]) for row in history if row["is_best"] == "True"]
+    return {
+        "minutes": round(seconds / 60, 3),
+        "photos": photos,
+        "photos_per_s": round(photos / max(seconds, 1e-9), 1),
+        "memory_mb": max((float(row["memory_mb"]) for row in history), default=0.0),
+        "epochs": len(history),
+        "best_epoch": best[-1] if best else None,
+    }
+
+
+def machine() -> str:
+    """Say in words what a training ran on: cores, processor, and the GPU where torch has one."""
+    import platform
+    import sys
+
+    from waymark.photo import cores
+
+    words = f"{cores()} cores, {platform.machine()}"
+    torch = sys.modules.get("torch")  # the fast path has not loaded it
+    if torch is not None and torch.cuda.is_available():
+        words = f"{torch.cuda.get_device_name()}, {words}"
+    return words
