@@ -17,7 +17,7 @@ help:
 	@echo "make test            run all tests"
 	@echo "make lint            ruff and mypy --strict"
 	@echo "make bench           measure against plain scripts (what needs ../shared is skipped without)"
-	@echo "make proof           the long forms: 10,000 damaged photos, 1,000 damaged bundles"
+	@echo "make proof           the long forms: damaged photos and bundles, servers that misbehave, kills"
 	@echo "make lock            compile requirements/*.txt anew"
 	@echo "make clean           remove .venv and what was built"
 
@@ -41,10 +41,14 @@ bench: .venv/.full
 	$(BIN)/python benchmarks/robustness.py
 	$(BIN)/python benchmarks/frontier.py
 	$(BIN)/python benchmarks/world.py
+	$(BIN)/python benchmarks/exports.py
+	$(BIN)/python benchmarks/memory_augmented.py
+	$(BIN)/python benchmarks/seeds.py --budget cpu
 
 proof: .venv/.full
 	$(BIN)/python benchmarks/proof_photos.py --photos 10000
 	$(BIN)/python benchmarks/proof_bundles.py --bundles 1000
+	$(BIN)/python benchmarks/proof_collect.py
 
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url \
 	--no-header --upgrade

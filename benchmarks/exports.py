@@ -190,7 +190,7 @@ def measure(family: Family, bundle: Bundle, views: Floats, photos: Photos) -> di
     full, small = convert.to_onnx(bundle), convert.to_int8(bundle, batches)
     of, quick = embed(full, views), embed(small, views)
     before, after = (right(e, of, photos)[photos.judged] for e in (of, quick))
-    files = {f: convert._with_torch(bundle, f) for f in ("torchscript", "pt2")}
+    files = {f: convert.to_torch(bundle, f) for f in ("torchscript", "pt2")}
     return figures(family.name, family.start, family.size, before, after) | {
         "cosine": float(np.median((unit(of) * unit(quick)).sum(1)[photos.judged])),
         **cost([full, small], files, views),
@@ -213,7 +213,7 @@ def measure_world(run: Path, most: int | None) -> dict[str, Any]:
     weight, bias = bundle.statistics["head_weight"], bundle.statistics["head_bias"]
     of, quick = embed(full, views), embed(small, views)
     before, after = ((e @ weight.T + bias).argmax(1) == labels for e in (of, quick))
-    files = {f: convert._with_torch(bundle, f) for f in ("torchscript", "pt2")}
+    files = {f: convert.to_torch(bundle, f) for f in ("torchscript", "pt2")}
     return figures("world bundle", "trained", preprocess.size, before, after) | {
         "cosine": float(np.median((unit(of) * unit(quick)).sum(1))),
         **cost([full, small], files, views),

@@ -22,6 +22,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -38,13 +39,16 @@ from waymark.dataset.split import split_dataset
 
 MEASURED = HERE.parent / "src" / "waymark" / "training" / "measured.json"
 TABLES = ("world", "provence")
+OURS = ("linear", "finetune", "arcface")
 TRAIN, TEST = {"world": 18, "provence": 20}, {"world": 20, "provence": 0}
 """Photos a landmark that the CPU budget keeps to learn and choose from, and to test; 0 is all."""
 CUT = (
     "Cut on the CPU budget: {train} photos a landmark to learn and choose from, {test} to test; "
-    "input sides and epochs as in the column `cut`; no copies of photos but for the ImageNet "
-    "rows of usc-efficientnet-b0, and one strategy only from random weights and for usc-vgg16, "
-    "whose ImageNet weights are not at hand offline. From random weights all layers learn."
+    "input sides and epochs as the columns say (a recipe's own are in `waymark recipes NAME`); "
+    "copies of photos only for the ImageNet rows of usc-efficientnet-b0; korea-sequential in "
+    "batches of 32; one strategy only from random weights and for usc-vgg16, whose ImageNet "
+    "weights are not at hand. ResNet50 and the networks after VGG got 64 px. "
+    "From random weights all layers learn. "
 )
 
 
@@ -57,6 +61,7 @@ def main() -> None:
     parser.add_argument("--table", choices=TABLES, help="one table only; prints, no results")
     arguments = parser.parse_args()
     work = arguments.work or HERE.parent / "runs" / f"seeds-{arguments.budget}"
+    origin = {**receipt(read_bundle("world")), "budget": arguments.budget}  # as it is begun
     started = time.perf_counter()
     found: dict[str, list[dict[str, Any]]] = {}
     counts: dict[str, str] = {}
@@ -74,7 +79,6 @@ def main() -> None:
                 print(f"{line['name']:<50} {line['top1']:.3f} {line['total_minutes']:.1f} min")
         return
     minutes = (time.perf_counter() - started) / 60
-    origin = {**receipt(read_bundle("world")), "budget": arguments.budget}
     for table, lines in found.items():
         show(table, lines, counts[table], arguments.budget, origin)
     kept = {
@@ -134,7 +138,7 @@ def measured(row: Row, manifest: Path, folder: Path, budget: str) -> dict[str, A
     settings = {**row.settings, **(row.cut if budget == "cpu" else {})}
     run, file = folder / row.name, folder / f"{row.name}.json"
     key = hashlib.sha256(
-        json.dumps([asdict(row), settings, manifest.read_text(), _sources()]).encode()
+        json.dumps([asdict(row), settings, manifest.read_text(), _sources(row)]).encode()
     ).hexdigest()
     if file.exists() and (line := json.loads(file.read_text()))["key"] == key:
         return dict(line)
@@ -156,8 +160,12 @@ def measured(row: Row, manifest: Path, folder: Path, budget: str) -> dict[str, A
         "recipe": row.recipe,
         "variant": row.variant,
         "start": row.start,
-        "labels_seen_before": own["training"]["labels_seen_before"],
-        "cut": settings if budget == "cpu" else {},
+        "own": row.own,
+        # what these files of weights have seen is known here: ImageNet, and no label of ours
+        "labels_seen_before": 0 if row.weights else own["training"]["labels_seen_before"],
+        "epochs": _epochs(own["training"], run),
+        "settings": settings,
+        "size": read_bundle(run).manifest.preprocess.size,
         "theirs": row.theirs,
         **{k: said[k] for k in ("n", "top1", "top1_interval", "top3", "macro_f1", "ece", "loss")},
         "macro_f1_interval": said["macro_f1_interval"],
@@ -173,12 +181,16 @@ def measured(row: Row, manifest: Path, folder: Path, budget: str) -> dict[str, A
     return line
 
 
-def _sources() -> str:
-    """Return a hash of the code that trains and measures."""
-    digest = hashlib.sha256()
-    for path in sorted((HERE.parent / "src").rglob("*.py")):
-        if path.parent.name not in ("cli", "curate", "demo"):
+def _sources(row: Row) -> str:
+    """Return a hash of what trains and measures: code, bundle, this benchmark, weights."""
+    digest = hashlib.sha256(Path(__file__).read_bytes())
+    package = HERE.parent / "src" / "waymark"
+    for path in sorted((*package.rglob("*.py"), *package.rglob("*.csv"))):
+        if path.parent.name not in ("cli", "curate", "sources", "demo"):
             digest.update(path.read_bytes())
+    digest.update((package / "bundle" / "world.waymark").read_bytes())
+    if row.weights:
+        digest.update((SHARED / "weights" / row.weights).read_bytes())
     return digest.hexdigest()
 
 
@@ -196,57 +208,61 @@ def show(
 ) -> None:
     """Publish a table, the best on top."""
     ordered = sorted(lines, key=lambda line: -line["top1"])
+    cut = CUT.format(train=TRAIN[table], test=TEST[table] or "all") if budget == "cpu" else ""
     publish(
         f"seeds-{table}" if budget == "cpu" else f"seeds-{table}-full",
         columns=[
             "recipe",
             "start",
-            "labels seen",
+            "labels seen before",
+            "px",
+            "epochs",
             "top-1",
             "95 % interval",
             "macro F1",
             "category F1",
             "minutes",
             "photos/s",
-            "MB peak",
-            "MB bundle",
-            "theirs, on their photos",
-            *(["cut"] if budget == "cpu" else []),
+            "peak MB",
+            "bundle MB",
+            "theirs",
         ],
-        rows=[_cells(line, budget) for line in ordered],
-        note=f"{photos}. "
-        + (CUT.format(train=TRAIN[table], test=TEST[table] or "all") if budget == "cpu" else "")
-        + f" `{origin['command']}` on {origin['commit']}.",
+        rows=[_cells(line) for line in ordered],
+        note=f"{photos}. {cut}Peak memory is the main process's while training; F1 of the "
+        f"projects is landmark / category. `{origin['command']}` on {origin['commit']}.",
         **origin,
     )
 
 
-def _cells(line: dict[str, Any], budget: str) -> list[str]:
+def _cells(line: dict[str, Any]) -> list[str]:
     training, category = line["training"], line["category"]
     low, high = line["top1_interval"]
     name = f"{line['recipe']}, {line['variant']}" if line["variant"] else line["recipe"]
-    cells = [
-        f"**{name}**" if line["recipe"] in ("linear", "finetune", "arcface") else name,
+    return [
+        f"**{name}**" if line["recipe"] in OURS else name,
         line["start"],
         str(line["labels_seen_before"]),
+        str(line["size"]),
+        line["epochs"],
         f"{line['top1']:.1%}",
         f"{low:.1%} to {high:.1%}",
         f"{line['macro_f1']:.3f}",
         f"{category['macro_f1']:.3f}" if category else "-",
         f"{training['minutes']:.1f}",
-        f"{training['photos_per_s']:.0f}",
+        f"{training['photos_per_s']:,.0f}",
         f"{training['memory_mb']:,.0f}",
         f"{line['bundle_mb']:.1f}",
         line["theirs"] or "-",
     ]
-    return [*cells, _cut(line["cut"])] if budget == "cpu" else cells
 
 
-def _cut(settings: dict[str, Any]) -> str:
-    epochs = [str(v) for k, v in sorted(settings.items()) if k.endswith(".epochs")]
-    words = [f"{settings['size']} px"] if "size" in settings else []
-    words += [f"{' + '.join(epochs)} epochs"] if epochs else []
-    return ", ".join(words) or "-"
+def _epochs(training: dict[str, Any], run: Path) -> str:
+    """Say how many epochs each stage was trained."""
+    if not training["epochs"]:
+        return "-"
+    with (run / "history.csv").open(encoding="utf-8", newline="") as file:
+        stages = Counter(row["stage"] for row in csv.DictReader(file))
+    return " + ".join(str(count) for _, count in sorted(stages.items()))
 
 
 def _kept(line: dict[str, Any]) -> dict[str, Any]:

@@ -27,6 +27,7 @@ class Row:
         settings: `--set` on either budget.
         cut: `--set` on the CPU budget, besides.
         theirs: the figure that the project published, on its own photos.
+        own: whether this is the recipe with its own settings, which `waymark recipes` shows.
     """
 
     recipe: str
@@ -36,6 +37,7 @@ class Row:
     settings: dict[str, object] = field(default_factory=dict)
     cut: dict[str, object] = field(default_factory=dict)
     theirs: str = ""
+    own: bool = True
 
     @property
     def name(self) -> str:
@@ -67,7 +69,7 @@ def _istanbul() -> Iterator[Row]:
     )
     learns = {"start": "random", "stages.0.trains": "all"}
     cut = {"size": 64, "stages.0.epochs": 3, "stages.1.epochs": 1}
-    yield Row(recipe="istanbul-resnet50", settings=learns, cut=cut, theirs=theirs)
+    yield Row(recipe="istanbul-resnet50", settings=learns, cut=cut, theirs=theirs, own=False)
 
 
 def _udacity() -> Iterator[Row]:
@@ -86,7 +88,9 @@ def _udacity() -> Iterator[Row]:
         cut=cut,
         theirs=theirs,
     )
-    yield Row(recipe="udacity-resnet18", settings={"start": "random"}, cut=cut, theirs=theirs)
+    yield Row(
+        recipe="udacity-resnet18", settings={"start": "random"}, cut=cut, theirs=theirs, own=False
+    )
 
 
 def _sssingh() -> Iterator[Row]:
@@ -98,6 +102,7 @@ def _sssingh() -> Iterator[Row]:
             settings={"init": init},
             cut={"size": 96},
             theirs=theirs,
+            own=init == "default",
         )
     theirs = "63 % test (50 classes)"
     yield Row(
@@ -113,6 +118,7 @@ def _sssingh() -> Iterator[Row]:
         settings={"start": "random", "stages.0.trains": "all"},
         cut={"size": 64, "stages.0.epochs": 1},
         theirs=theirs,
+        own=False,
     )
 
 
@@ -147,6 +153,7 @@ def _usc() -> Iterator[Row]:
             settings={"task": strategy, "partial": True},
             cut=cut,
             theirs=theirs[strategy],
+            own=strategy == "landmark-first",
         )
     learns = {"start": "random", "stages.0.trains": "all"}
     yield Row(
@@ -155,6 +162,7 @@ def _usc() -> Iterator[Row]:
         settings=learns,
         cut={"size": 96, "stages.0.epochs": 6, "stages.1.epochs": 2, "copies": 1},
         theirs=theirs["landmark-first"],
+        own=False,
     )
     yield Row(
         recipe="usc-vgg16",
@@ -176,5 +184,5 @@ def _ours(table: str) -> Iterator[Row]:
             start=start,
             weights=weights,
             settings=settings,
-            cut={"size": 96, "stages.1.epochs": 24, "compile": True},
+            cut={"size": 96},
         )

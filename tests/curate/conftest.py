@@ -1,30 +1,33 @@
-"""What tests of collecting share: the server that misbehaves, of benchmarks/proof_collect.py."""
+"""What tests of collecting share: the server of benchmarks/proof_collect.py."""
 
 from __future__ import annotations
 
-import importlib.util
 import sys
+from functools import cache
+from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 
+@cache
 def load() -> Any:
-    """Return benchmarks/proof_collect.py as a module."""
-    if "proof_collect" not in sys.modules:
-        path = Path(__file__).parents[2] / "benchmarks/proof_collect.py"
-        spec = importlib.util.spec_from_file_location("proof_collect", path)
-        assert spec is not None
-        assert spec.loader is not None
-        module = sys.modules["proof_collect"] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-    return sys.modules["proof_collect"]
+    """Return the names of benchmarks/proof_collect.py and its two parts, as one namespace."""
+    folder = str(Path(__file__).parents[2] / "benchmarks")
+    sys.path.insert(0, folder)
+    try:
+        parts = ("collect_server", "collect_ways", "proof_collect")
+        names = [vars(import_module(part)) for part in parts]
+    finally:
+        sys.path.remove(folder)
+    return SimpleNamespace(**{k: v for part in names for k, v in part.items() if k[:2] != "__"})
 
 
 @pytest.fixture(scope="session")
 def proof() -> Any:
-    """Return the module with the server, the clock and the photos."""
+    """Return the namespace with the server, the clock, the ways and the photos."""
     return load()
 
 

@@ -131,6 +131,17 @@ def test_labels_and_titles_are_hostile(label: str, proof: Any, tmp_path: Path) -
     assert [p.name for p in (tmp_path / "in").iterdir()] == ["out"]
 
 
+def test_endless_names_do_not_break_the_tables(proof: Any, tmp_path: Path) -> None:
+    """An address or an author of a megabyte is cut, a label is refused; the next run reads on."""
+    long = "x" * 1_000_000
+    finds = [find(b"no", f"http://h/{long}"), find(proof.photo(), author=long, page=long)]
+    finds.append(find(proof.photo(1), "b", label=long))
+    for taken in (1, 0):
+        report = collect(Given(*finds), tmp_path, web=proof.web(proof.Time()))
+        assert report.taken == taken
+    assert max(map(len, (tmp_path / "skipped.csv").read_text().splitlines())) < 20_000
+
+
 def test_unknown_is_for_negatives(proof: Any, tmp_path: Path) -> None:
     """Photos of the label unknown become the dataset's negatives."""
     finds = [find(proof.photo(i), str(i), label=("unknown", "tower")[i % 2]) for i in range(4)]
@@ -226,7 +237,7 @@ def test_progress_counts_photos(proof: Any, tmp_path: Path) -> None:
         progress=lambda done, total, what: seen.append((done, total, what)),
     )
 
-    assert seen == [(n, 3, "photos") for n in (1, 2, 3)]
+    assert seen == [(n, 3, "collecting photos") for n in (1, 2, 3)]
 
 
 def test_kill_9_again_and_again(proof: Any, tmp_path: Path) -> None:

@@ -35,14 +35,13 @@ def test_impossible_manners(wrong: dict[str, Any]) -> None:
 
 def test_a_pause_between_two_requests_to_a_host(proof: Any, tmp_path: Path) -> None:
     """Each host has its own pace; robots.txt may ask for a slower one."""
-    proof.ROBOTS["delayed"] = lambda h: h.send(b"User-agent: *\nCrawl-delay: 9\n")
+    robots = {"delayed": lambda h: h.send(b"User-agent: *\nCrawl-delay: 9\n")}
     time_ = proof.Time()
-    with proof.serving(lambda _, h: h.send(proof.photo())) as server:
+    with proof.serving(lambda _, h: h.send(proof.photo()), robots=robots) as server:
         web = proof.web(time_, replace(proof.MANNERS, pause=3.0))
         for host in ("one", "two", "one", "delayed", "delayed"):
             web.photo(f"http://{host}.test:{server.port}/a", tmp_path / "a", max_bytes=99_999)
         web.close()
-    del proof.ROBOTS["delayed"]
 
     # after each robots.txt, and between the photos of `delayed`; `one` had rested by then
     assert [round(seconds) for seconds in time_.slept] == [3, 3, 3, 9]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from waymark.dataset.folders import materialise_split
+from waymark.dataset.folders import check_outside, materialise_split
 from waymark.dataset.index import Dataset, read_dataset
 from waymark.dataset.split import split_dataset
 from waymark.errors import ConfigError
@@ -40,7 +40,8 @@ def test_the_folders_are_the_dataset_again(parted: Dataset, tmp_path: Path, how:
     assert said(again) == said(parted)
     assert Counter(again.negative_splits) == Counter(parted.negative_splits)
     assert {path: path.read_bytes() for path in before} == before
-    assert all(path.is_symlink() == (how == "link") for path in (tmp_path / "out").rglob("*.*"))
+    photos = (tmp_path / "out").rglob("*.[jp][pn]g")
+    assert all(path.is_symlink() == (how == "link") for path in photos)
 
 
 def test_photos_of_one_name_are_told_apart(save, tmp_path: Path) -> None:
@@ -61,6 +62,29 @@ def test_a_folder_in_use_is_left_alone(parted: Dataset, tmp_path: Path) -> None:
     """Nothing of a user's is overwritten."""
     with pytest.raises(ConfigError, match="not an empty folder"):
         materialise_split(parted, tmp_path / "in")
+
+
+def test_categories_and_places_stay(save, tmp_path: Path) -> None:
+    """What two folder levels said of a landmark is in landmarks.csv."""
+    for number in range(5):
+        save(f"in/tower/north/{number}.jpg")
+        save(f"in/bridge/=old/{number}.jpg")
+    data = read_dataset(tmp_path / "in", levels="category,landmark")
+    materialise_split(split_dataset(data, val=0.2), tmp_path / "out")
+
+    again = read_dataset(tmp_path / "out")
+    assert {label: again.landmarks[label].category for label in again.labels} == {
+        "north": "tower",
+        "=old": "bridge",
+    }
+
+
+def test_not_into_the_dataset_itself(tmp_path: Path) -> None:
+    """It would have every photo twice from then on; beside a manifest there is room."""
+    (tmp_path / "m.csv").touch()
+    check_outside(tmp_path / "m.csv", tmp_path / "parts")
+    with pytest.raises(ConfigError, match="lies within the dataset"):
+        check_outside(tmp_path, tmp_path / "parts")
 
 
 def test_what_fails_leaves_nothing_behind(parted: Dataset, tmp_path: Path) -> None:

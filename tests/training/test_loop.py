@@ -19,6 +19,7 @@ from waymark.errors import RunError  # noqa: E402
 from waymark.models.build import Classifier, build, to_device  # noqa: E402
 from waymark.preprocess import Preprocess  # noqa: E402
 from waymark.training.loop import EpochReport, fit, load_best  # noqa: E402
+from waymark.training.loop_feed import shared  # noqa: E402
 from waymark.training.recipe import Recipe, Stage  # noqa: E402
 from waymark.training.tasks import Tasks  # noqa: E402
 
@@ -257,3 +258,67 @@ def test_a_frozen_random_backbone_gets_statistics_that_fit(
         maps = model.features(to_device(photos, mean, std, channels_last=False))
 
     assert 0.05 < maps.std() < 5
+
+
+def test_an_average_keeps_up_with_few_steps(sides: tuple[Source, Source], tmp_path: Path) -> None:
+    """After a dozen steps the averaged weights have learnt nearly what the weights have."""
+    stages = (Stage(epochs=4, trains="head", optimiser="adam", lr=1e-2),)
+    plain = replace(HEAD, stages=stages, augment="none")
+    losses = {
+        decay: run(sides, replace(plain, ema=decay), tmp_path / str(decay))[1][-1].val_loss
+        for decay in (0.0, 0.998)
+    }
+
+    start = float(np.log(2))
+    assert losses[0.0] < 0.7 * start
+    assert losses[0.998] < 0.5 * (start + losses[0.0])
+
+
+def test_what_is_validated_is_what_is_kept(sides: tuple[Source, Source], tmp_path: Path) -> None:
+    """With an average, and a frozen stage after one of all layers: the saved network's loss."""
+    both = (
+        Stage(epochs=1, optimiser="sgd", lr=1e-2),
+        Stage(epochs=1, trains="head", optimiser="adam", lr=1e-2),
+    )
+    recipe = replace(HEAD, stages=both, augment="none", ema=0.99)
+    model, reports = run(sides, recipe, tmp_path)
+    best = min(reports, key=lambda report: report.val_loss)
+    load_best(model, tmp_path)
+    model.eval()
+    mean, std = (
+        torch.tensor(v).view(3, 1, 1) for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+    )
+    batch = next(iter(plain_loader(sides[1], Preprocess(size=32), batch=16, workers=0)))
+    with torch.no_grad():
+        logits = model(to_device(batch.photos, mean, std, channels_last=False)).logits["landmark"]
+
+    assert float(torch.nn.functional.cross_entropy(logits, batch.labels)) == pytest.approx(
+        best.val_loss, rel=1e-4
+    )
+
+
+def test_patience_ends_the_stage_only(sides: tuple[Source, Source], tmp_path: Path) -> None:
+    """The next stage is trained all the same, also where the run is resumed in between."""
+    stages = (
+        Stage(epochs=30, trains="head", optimiser="sgd", lr=50.0),
+        Stage(epochs=1, trains="head", optimiser="sgd", lr=1e-3),
+    )
+    recipe = replace(HEAD, stages=stages, patience=1, clip=0.0, augment="none")
+    whole = run(sides, recipe, tmp_path / "whole")[1]
+    model = build(recipe.design, TASKS.classes)
+    cut = fit(
+        model, *sides, recipe, tasks=TASKS, preprocess=Preprocess(size=32), folder=tmp_path / "cut"
+    )
+    first = [next(cut) for _ in whole[:-1]]
+    cut.close()
+    rest = run(sides, recipe, tmp_path / "cut", resume=True)[1]
+
+    assert len(first) < 30
+    assert {report.stage for report in first} == {0}
+    assert [report.stage for report in rest] == [report.stage for report in whole[-1:]] == [1]
+
+
+@pytest.mark.parametrize(("batch", "processes", "even"), [(8, 3, 6), (128, 7, 126), (2, 4, 4)])
+def test_batches_can_be_shared(batch: int, processes: int, even: int) -> None:
+    """Any number of processes gets even shares of a batch."""
+    assert shared(batch, processes) == even

@@ -9,15 +9,20 @@ from waymark.training.measured import FILE, read_measured
 from waymark.training.recipes import RECIPES
 
 
-def row(recipe: str, start: str, top1: float | None) -> dict[str, object]:
+def row(recipe: str, start: str, top1: float | None, *, own: bool) -> dict[str, object]:
     """Return a row of the committed table."""
     span = None if top1 is None else [top1 - 0.1, top1 + 0.1]
-    return {"recipe": recipe, "start": start, "top1": top1, "top1_interval": span, "n": 50}
+    figures = {"top1": top1, "top1_interval": span, "n": 50}
+    return {"recipe": recipe, "start": start, "own": own, **figures}
 
 
-def test_the_best_start_of_each_recipe(tmp_path: Path) -> None:
-    """Of several rows the one with the highest top-1; rows without a figure do not count."""
-    rows = [row("a", "random", 0.4), row("a", "partial", 0.6), row("b", "random", None)]
+def test_the_row_of_a_recipe_s_own_settings(tmp_path: Path) -> None:
+    """Not the best of several rows: test photos are not to choose by."""
+    rows = [
+        row("a", "random", 0.7, own=False),
+        row("a", "partial", 0.6, own=True),
+        row("b", "random", None, own=True),
+    ]
     file = tmp_path / "measured.json"
     file.write_text(json.dumps({"commit": "abc", "world": {"rows": rows}}))
     found = read_measured(file)

@@ -112,7 +112,7 @@ def export(
         difference = compare(bundle, views, _opened(data)(views, _outputs(bundle)))
     else:
         _check_float(bundle)
-        data, difference = _with_torch(bundle, format)
+        data, difference = to_torch(bundle, format)
     write(out, data)
     return Exported(
         file=out,
@@ -244,8 +244,17 @@ def _calibration(file: Path, bundle: Bundle, photos: Path | None) -> list[Path]:
     )
 
 
-def _with_torch(bundle: Bundle, format: str) -> tuple[bytes, float]:
-    """Return a torch file, and the largest difference of a logit."""
+def to_torch(bundle: Bundle, format: str) -> tuple[bytes, float]:
+    """Return a bundle as a torch file, and the largest difference of a logit.
+
+    Args:
+        bundle: with `backbone.safetensors`.
+        format: `pt2` or `torchscript`; see `export_torch`.
+
+    Raises:
+        BundleError: if the bundle is slim, or the file's logits differ from the bundle's.
+        MissingExtra: if torch is not installed.
+    """
     try:
         from waymark.bundle import export_torch as made
     except ImportError as error:

@@ -107,12 +107,15 @@ def backbone_bytes(model: Classifier) -> bytes:
     """Return all weights but the landmark head's as a safetensors file in float16.
 
     The backbone's are under their own names; beside them are `neck.*` and the other tasks'
-    `heads.*`. `models.build.from_weights` is the way back.
+    `heads.*`. `models.build.from_weights` is the way back. Vectors stay float32: variances of
+    batch norms can be beyond what float16 holds, and all vectors together weigh little.
     """
     from safetensors.torch import save
 
     weights = {
-        name.removeprefix("backbone."): (value.half() if value.is_floating_point() else value)
+        name.removeprefix("backbone."): (
+            value.half() if value.is_floating_point() and value.ndim > 1 else value
+        )
         .cpu()
         .contiguous()
         for name, value in model.state_dict().items()

@@ -45,7 +45,7 @@ def split(
     With --materialise there are folders instead, of copies of the photos or links to them.
     """
     from waymark.cli.progress import bar
-    from waymark.dataset.folders import check_how, materialise_split
+    from waymark.dataset.folders import check_how, check_outside, materialise_split
     from waymark.dataset.index import read_dataset
     from waymark.dataset.split import split_dataset, write_split
     from waymark.errors import ConfigError
@@ -55,6 +55,8 @@ def split(
     out = out or (read.root / "split.csv" if how is None else Path(f"{read.name}-split"))
     if out.exists():
         raise ConfigError(f"{out} exists; remove it, or name another one with --out.")
+    if how is not None:
+        check_outside(dataset, out)
     with bar() as progress:
         parted = split_dataset(read, val=val, test=test, seed=seed, progress=progress)
         if how is None:

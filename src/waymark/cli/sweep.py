@@ -48,7 +48,7 @@ def sweep(
     from waymark.cli.progress import bar
     from waymark.dataset.index import read_dataset
     from waymark.training.sweep import find_sweep
-    from waymark.training.sweep_run import run_sweep
+    from waymark.training.sweep_run import check_runs, run_sweep
     from waymark.training.sweep_state import Shared
 
     asked = find_sweep(file)
@@ -63,6 +63,7 @@ def sweep(
         bundle=bundle,
         terms=terms,
     )
+    check_runs(asked, photos, weights)
     with bar() as progress:
         board = run_sweep(asked, shared, out=folder, jobs=jobs, progress=progress, tell=_say)
     print_leaderboard(board)

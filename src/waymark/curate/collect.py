@@ -25,6 +25,7 @@ from waymark.photo import LIMITS, Limits, read_photo, sniff
 from waymark.progress import Progress, silent
 
 _MAX_CELL = 500  # characters of an author or a licence
+_MAX_LABEL = 300
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,7 +135,9 @@ class _Run:
         try:
             for done, find in enumerate(found, start=1):
                 self.one(find)
-                progress(done, max(desk.expected, done) if desk.expected else 0, "photos")
+                progress(
+                    done, max(desk.expected, done) if desk.expected else 0, "collecting photos"
+                )
         except _Full:
             self.report.stopped = (
                 f"the cap of {self.caps.total_bytes:,} bytes is reached; run the same command "
@@ -155,8 +158,9 @@ class _Run:
         if find.refused:
             self.report.refused.append(self.missed(find, key, find.refused, again=True))
             return
-        if not find.label:
-            self.report.failed.append(self.missed(find, key, "no label", again=True))
+        if not 0 < len(find.label) <= _MAX_LABEL:
+            reason = f"its label has over {_MAX_LABEL} characters" if find.label else "no label"
+            self.report.failed.append(self.missed(find, key, reason, again=True))
             return
         if not self.wants(find.label):
             return

@@ -103,7 +103,7 @@ class Connections:
         import httpx
 
         if place.origin not in self._clients:
-            self._tls = self._tls or httpx.create_ssl_context(trust_env=False)
+            self._tls = self._tls or httpx.create_ssl_context()  # SSL_CERT_FILE counts
             self._clients[place.origin] = httpx.Client(
                 transport=httpx.HTTPTransport(
                     verify=self._tls,

@@ -337,8 +337,6 @@ class Web:
 
         def check() -> None:
             if self._clock() > end:
-                raise FetchFailed(
-                    f"slower than {self.manners.max_seconds:g} s in all", again=True
-                )
+                raise FetchFailed(f"slower than {self.manners.max_seconds:g} s in all", again=True)
 
         return check

@@ -29,6 +29,7 @@ from waymark.errors import CollectError, RunError
 MANIFEST, SKIPPED, WORK = "manifest.csv", "skipped.csv", ".collect"
 COLUMNS = (*DATASET_COLUMNS, "file_url", "retrieved", "sha256", "key")
 SKIPPED_COLUMNS = ("url", "label", "reason", "again", "source", "retrieved", "key")
+_MAX_CELL = 8_000  # characters; csv reads no more than 131,072
 _MAX_NAME = 80  # characters of a file's or folder's name, before the key
 
 
@@ -209,7 +210,8 @@ def clean(text: str) -> str:
 
 def safe_name(text: str) -> str:
     """Return a file name made of a text: no separators, no control codes, not hidden."""
-    flat = re.sub(r"[\s/\\:*?\"<>|\x00-\x1f\x7f]+", "_", clean(text)).strip("._ ")
+    shown = "".join(c if c.isprintable() else "_" for c in clean(text))
+    flat = re.sub(r"[\s/\\:*?\"<>|]+", "_", shown).strip("._ ")
     while len(flat) > _MAX_NAME or len(flat.encode()) > 2 * _MAX_NAME:
         flat = flat[:-1]
     return flat.rstrip("._ ") or "photo"
@@ -272,7 +274,8 @@ def _miss_cells(miss: Miss) -> tuple[str, ...]:
 def _line(cells: Iterable[str | None]) -> str:
     """Return one line of a table; line breaks and control codes in cells become spaces."""
     line = StringIO()
-    csv.writer(line, lineterminator="\n").writerow([escaped(clean(cell or "")) for cell in cells])
+    whole = [escaped(clean((cell or "")[:_MAX_CELL])) for cell in cells]
+    csv.writer(line, lineterminator="\n").writerow(whole)
     return line.getvalue()
 
 

@@ -2,18 +2,22 @@
 
 In:  a `Dataset` with a split for every photo.
 Out: copies of the photos, or links to them; `read_dataset(OUT)` has the same labels and
-     splits. The photos themselves are only read.
+     splits (but a dash for a slash in an id), and `landmarks.csv` keeps what is known of
+     each landmark. The photos themselves are only read.
 """
 
 from __future__ import annotations
 
+import csv
 import shutil
 from collections import Counter
+from dataclasses import fields
 from pathlib import Path
 from typing import Literal, cast, get_args
 
 from waymark.dataset.index import SPLITS, UNKNOWN, Dataset, printable
 from waymark.errors import ConfigError
+from waymark.gazetteer import Landmark
 from waymark.progress import Progress, silent
 
 How = Literal["copy", "link"]
@@ -31,6 +35,19 @@ def check_how(word: str | None) -> How | None:
         if word == how:
             return cast("How", word)
     raise ConfigError(f"--materialise is {word!a}; it may be copy or link.")
+
+
+def check_outside(source: Path, out: Path) -> None:
+    """Refuse to write folders into a folder that is a dataset itself.
+
+    Raises:
+        ConfigError: if the dataset would then have every photo twice.
+    """
+    if source.is_dir() and out.resolve().is_relative_to(source.resolve()):
+        raise ConfigError(
+            f"{out} lies within the dataset, which would then have every photo twice; name a "
+            "folder elsewhere with --out."
+        )
 
 
 def materialise_split(
@@ -66,10 +83,28 @@ def materialise_split(
             else:
                 shutil.copyfile(source, target)
             progress(done, len(places), "copying photos" if how == "copy" else "linking photos")
+        _write_landmarks(out / "landmarks.csv", dataset)
     except BaseException:
         shutil.rmtree(out)
         raise
     return dict(Counter(place.parts[0] for _, place in places))
+
+
+def _write_landmarks(file: Path, dataset: Dataset) -> None:
+    """Keep what the dataset knows of each landmark beside names and places: category and more."""
+    known = [entry.name for entry in fields(Landmark) if entry.name != "estimated"]
+    with file.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(known)
+        for label, landmark in sorted(dataset.landmarks.items()):
+            cells = {name: getattr(landmark, name) for name in known} | {"id": _folder(label)}
+            # as it is: longitudes begin with a minus, and `load_gazetteer` takes cells literally
+            writer.writerow(["" if value is None else value for value in cells.values()])
+
+
+def _folder(label: str) -> str:
+    """Return the name of a label's folder: an id like `parent/name` has a dash in it there."""
+    return label.replace("/", "-")
 
 
 def _places(dataset: Dataset) -> list[tuple[Path, Path]]:
@@ -77,7 +112,7 @@ def _places(dataset: Dataset) -> list[tuple[Path, Path]]:
     rows = [(photo.path, photo.split, photo.label) for photo in dataset.photos]
     splits = dataset.negative_splits or (None,) * len(dataset.negatives)
     rows += [(path, split, UNKNOWN) for path, split in zip(dataset.negatives, splits, strict=True)]
-    folders = {label: label.replace("/", "-") for _, _, label in rows}
+    folders = {label: _folder(label) for _, _, label in rows}
     if len(set(folders.values())) < len(folders):
         raise ConfigError(
             "two labels would share a folder, because '/' becomes '-' in a folder's name; "

@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 
 from waymark.bundle.format import Bundle
 from waymark.bundle.manifest import CATEGORY, LANDMARK, Manifest, Task, UnknownRule
+from waymark.bundle.quantise import HALF_MAX
 from waymark.bundle.statistics import Statistics, whiten
 from waymark.dataset.index import Dataset
-from waymark.errors import DatasetError
+from waymark.errors import DatasetError, RunError
 from waymark.evaluation.calibration import fit_temperature
 from waymark.evaluation.statistics import class_statistics
 from waymark.evaluation.unknown import fit_unknown_rule
@@ -74,6 +75,7 @@ def assemble(
 
     Raises:
         DatasetError: if a landmark has no photo to learn from that can be read.
+        RunError: if the network went astray.
     """
     weight, bias = head
     draft = Bundle(
@@ -157,6 +159,11 @@ def _sums(
         done = min(start + CHUNK, len(dataset.photos))
         progress(done, len(dataset.photos), "embedding photos")
     means = (sums / np.maximum(counts, 1)[:, None]).astype(np.float32)
+    if not np.abs(means).max() < HALF_MAX:
+        raise RunError(
+            "the training went astray: the network's features are too large to be kept. Lower "
+            "the learning rate (--set stages.0.lr=...), or clip gradients (--set clip=1)."
+        )
     sample = np.concatenate([rows for rows, _ in kept])
     return means, counts.astype(np.float32), sample, np.concatenate([of for _, of in kept])
 

@@ -7,6 +7,7 @@ torch-free code that serves predictions.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from waymark.training.tasks import Tasks
 
 NEEDS = ("torch", "torchvision", "timm", "accelerate")
+START = "start.json"
 VALIDATED_NEGATIVES = 0.35
 """Part of the negatives that no training sees; the unknown rule is fitted on them."""
 
@@ -107,7 +109,10 @@ def train_network(
     except ImportError as error:
         raise missing(str(error)) from error
     tasks = Tasks.of(dataset, recipe)
-    model = start_network(recipe, tasks, weights=weights)
+    begun = resume and (folder / "checkpoint" / "last.pt").exists()
+    model = start_network(recipe, tasks, weights=weights, begun=begun)
+    if is_main() and not begun:
+        _note_start(folder / "checkpoint", recipe, weights)
     train = source(dataset.of_split("train"))
     reports = fit(
         model,
@@ -145,8 +150,23 @@ def counted(dataset: Dataset, recipe: Recipe) -> Cost:
     return cost_of(recipe, Tasks.of(dataset, recipe).classes)
 
 
-def start_network(recipe: Recipe, tasks: Tasks, *, weights: Path | None) -> Classifier:
+def _note_start(folder: Path, recipe: Recipe, weights: Path | None) -> None:
+    """Write down what a training starts from: a resume need not be told again."""
+    facts = {
+        "start": weights.name if weights else recipe.start,
+        "labels_seen_before": start_knows(recipe, weights),
+        "notice": notice_of(recipe, weights),
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / START).write_text(json.dumps(facts), encoding="utf-8")
+
+
+def start_network(
+    recipe: Recipe, tasks: Tasks, *, weights: Path | None, begun: bool = False
+) -> Classifier:
     """Build the recipe's network with the weights that it starts from.
+
+    Where the training has `begun`, a checkpoint has them, and they are asked of nobody.
 
     Raises:
         ConfigError: if the weights cannot be had, or do not fit.
@@ -155,7 +175,9 @@ def start_network(recipe: Recipe, tasks: Tasks, *, weights: Path | None) -> Clas
     from waymark.models.build import as_float32, build, read_weights
 
     tensors = None
-    if weights is not None:
+    if begun:
+        weights = None
+    elif weights is not None:
         tensors = read_weights(weights)
     elif recipe.start == "world":
         from safetensors.torch import load
@@ -171,7 +193,7 @@ def start_network(recipe: Recipe, tasks: Tasks, *, weights: Path | None) -> Clas
         recipe.design,
         tasks.classes,
         weights=tensors,
-        pretrained=recipe.start == "pretrained",
+        pretrained=recipe.start == "pretrained" and not begun,
         partial=recipe.partial,
         seed=recipe.seed,  # every process starts with the same network
     )
@@ -208,13 +230,16 @@ def split_for(dataset: Dataset, recipe: Recipe, *, progress: Progress = silent) 
     return parted
 
 
-def start_knows(recipe: Recipe, weights: Path | None) -> int:
-    """Return how many landmarks the weights that a training starts from were trained on."""
+def start_knows(recipe: Recipe, weights: Path | None) -> int | None:
+    """Return how many landmarks the weights that a training starts from were trained on.
+
+    None where nobody can tell: what a file of weights has seen is not written in it.
+    """
     from waymark.bundle.format import read_bundle
 
-    if recipe.start != "world" or weights is not None:
-        return 0
-    return len(read_bundle("world").manifest.landmarks)
+    if weights is not None:
+        return None
+    return len(read_bundle("world").manifest.landmarks) if recipe.start == "world" else 0
 
 
 def notice_of(recipe: Recipe, weights: Path | None) -> str:

@@ -12,7 +12,6 @@ each validation photo counts once.
 
 from __future__ import annotations
 
-import resource
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +21,6 @@ import torch
 from accelerate import Accelerator, DataLoaderConfiguration
 from accelerate.state import AcceleratorState
 from accelerate.utils import set_seed
-from timm.utils.model_ema import ModelEmaV3
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
@@ -31,14 +29,16 @@ from waymark.errors import RunError
 from waymark.models.build import Classifier, Outputs, freeze, set_training, to_device
 from waymark.preprocess import Preprocess
 from waymark.progress import Progress, silent
+from waymark.training.loop_average import Average
 from waymark.training.loop_distil import keeper
-from waymark.training.loop_feed import Feed, drop_features, feed
+from waymark.training.loop_feed import Feed, drop_kept, feed
 from waymark.training.loop_loss import mixer
 from waymark.training.loop_optim import learning_rate, optimiser
 from waymark.training.loop_state import Checkpoint
 from waymark.training.loop_tally import Figures, Tally
 from waymark.training.recipe import Recipe
 from waymark.training.tasks import Phase, TaskLosses, Tasks, phases
+from waymark.training.timing import peak_mb
 
 NAN = float("nan")
 
@@ -129,7 +129,7 @@ def fit(
         progress=progress,
     )
     accelerator, device = setup.accelerator, setup.accelerator.device
-    checkpoint = Checkpoint(folder, recipe, model=model, ema=setup.ema, keep=setup.keep)
+    checkpoint = Checkpoint(folder, recipe, average=setup.average, keep=setup.keep)
     done, best, stale = checkpoint.load(device) if resume else (0, float("inf"), 0)
 
     finished = 0  # epochs of the stages before this one
@@ -137,12 +137,15 @@ def fit(
     for phase in phases(recipe):
         stage, fresh = phase.stage, phase.learns != learnt
         learnt = phase.learns
-        if done >= finished + stage.epochs:
+        if done >= finished + stage.epochs or checkpoint.ended(phase.number, recipe.patience):
             finished += stage.epochs
             continue
+        if done <= finished:
+            stale = 0
         if fresh and done <= finished and finished:  # another task goes on from the best
-            checkpoint.restore_best()
-            best, stale = float("inf"), 0
+            with accelerator.main_process_first():
+                checkpoint.restore_best(phase.number, write=accelerator.is_main_process)
+            best = float("inf")
         freeze(model, trains=stage.trains, tasks=phase.learns)
         step = optimiser(model, setup.keep, stage)
         checkpoint.load_optimiser(step, stage=phase.number)
@@ -156,7 +159,9 @@ def fit(
                 phase=phase,
                 preprocess=preprocess,
                 prepare=setup.normalised,
+                average=setup.average,
                 folder=folder,
+                processes=accelerator.num_processes,
                 progress=setup.progress,
             )
         wrapped, step, batches = accelerator.prepare(fed.wrap(model), step, fed.train)
@@ -187,16 +192,16 @@ def fit(
                 **watched.named("val"),
                 photos=len(batches) * min(recipe.batch, len(fed.sampler)),
                 seconds=time.perf_counter() - started,
-                memory_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+                memory_mb=peak_mb(),
                 is_best=is_best,
             )
             started = time.perf_counter()
             if recipe.patience and stale >= recipe.patience:
-                drop_features(folder)
-                return
+                break
         finished += stage.epochs
         accelerator.free_memory(wrapped, step, batches)
-    drop_features(folder)
+    if accelerator.is_main_process:
+        drop_kept(folder)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -206,7 +211,7 @@ class Setup:
     accelerator: Accelerator
     recipe: Recipe
     model: Classifier
-    ema: ModelEmaV3 | None
+    average: Average
     losses: TaskLosses
     keep: nn.Module
     mean: Tensor
@@ -243,7 +248,7 @@ def begin(
         accelerator=accelerator,
         recipe=recipe,
         model=model,
-        ema=ModelEmaV3(model, decay=recipe.ema, use_warmup=True) if recipe.ema else None,
+        average=Average(model, recipe.ema),
         losses=TaskLosses(recipe, train.labels, tasks).to(device),
         keep=_shared(accelerator, keep.to(device)),
         mean=torch.tensor(preprocess.mean, device=device).view(3, 1, 1),
@@ -282,8 +287,8 @@ def one_epoch(
                 accelerator.clip_grad_norm_(trainable, recipe.clip)
             step.step()
             step.zero_grad()
-        if setup.ema is not None and accelerator.sync_gradients:
-            setup.ema.update(setup.model)
+        if accelerator.sync_gradients:
+            setup.average.update()
         tally.step(value, each, out.logits, setup.losses.labels(batch.labels))
         setup.progress(number + 1, len(batches), f"epoch {epoch}/{recipe.epochs}")
     return tally.of_steps(accelerator), lr
@@ -293,7 +298,7 @@ def one_epoch(
 def measure(setup: Setup, fed: Feed, batches: DataLoader[Batch], learns: Sequence[str]) -> Figures:
     """Return mean cross-entropies and top-1 of the validation photos, each counted once."""
     accelerator = setup.accelerator
-    shown: Classifier = setup.ema.module if setup.ema else setup.model
+    shown = setup.average.shown
     network = fed.wrap(shown)
     was_training = shown.training
     shown.eval()

@@ -22,6 +22,7 @@ from waymark.preprocess import Preprocess
 from waymark.progress import silent
 from waymark.training import loop
 from waymark.training.loop_feed import Feed
+from waymark.training.loop_norms import settle_norms, unsettled
 from waymark.training.loop_optim import optimiser
 from waymark.training.loop_tally import Figures
 from waymark.training.recipe import Recipe
@@ -118,7 +119,7 @@ def steady(phase: Phase, lr: float | None = None) -> Phase:
     return replace(phase, stage=replace(stage, schedule="constant", warmup=0.0, lr=lr or stage.lr))
 
 
-def photo_feed(setup: loop.Setup, photos: Photos, *, size: int) -> Feed:
+def photo_feed(setup: loop.Setup, photos: Photos, *, size: int, phase: Phase) -> Feed:
     """Return a feed of photos of `size` pixels a side; features are never kept."""
     recipe = setup.recipe
     loader, sampler = training_loader(
@@ -132,6 +133,8 @@ def photo_feed(setup: loop.Setup, photos: Photos, *, size: int) -> Feed:
         seed=recipe.seed,
         copies=recipe.copies,
     )
+    if unsettled(recipe, phase):
+        settle_norms(setup.model, loader, setup.normalised)
     return Feed(
         train=loader, sampler=sampler, watch=loader, prepare=setup.normalised, wrap=lambda m: m
     )

@@ -74,7 +74,7 @@ def overfit_one_batch(
         said[:] = [{task: logits.detach() for task, logits in out.logits.items()}]
 
     with open_bench(model, photos, recipe, tasks) as setup:
-        fed = photo_feed(setup, photos, size=phase.stage.size or recipe.size)
+        fed = photo_feed(setup, photos, size=phase.stage.size or recipe.size, phase=phase)
         batch = next(drawn(fed, setup))
         bench = at_stage(setup, fed, phase)
         handle = model.register_forward_hook(listen)
@@ -131,7 +131,7 @@ def find_rate(
     model = start_network(recipe, tasks, weights=weights)
     phase = phases(recipe)[0]
     with open_bench(model, photos, recipe, tasks) as setup:
-        fed = photo_feed(setup, photos, size=phase.stage.size or recipe.size)
+        fed = photo_feed(setup, photos, size=phase.stage.size or recipe.size, phase=phase)
         bench, batches = at_stage(setup, fed, phase), drawn(fed, setup)
         done: list[RateStep] = []
         for rate in np.geomspace(lowest, highest, steps).tolist():

@@ -31,6 +31,7 @@ from waymark.dataset.loader_augment import VIEWS, pick_view
 from waymark.models.build import Classifier, Outputs, set_training
 from waymark.preprocess import Preprocess
 from waymark.progress import Progress
+from waymark.training.loop_average import Average
 from waymark.training.loop_norms import Prepare, settle_norms, unsettled
 from waymark.training.recipe import Recipe
 from waymark.training.tasks import Phase
@@ -80,7 +81,9 @@ def feed(
     phase: Phase,
     preprocess: Preprocess,
     prepare: Prepare,
+    average: Average,
     folder: Path,
+    processes: int,
     progress: Progress,
 ) -> Feed:
     """Return what a stage is fed with.
@@ -93,7 +96,9 @@ def feed(
         phase: the stage.
         preprocess: as prediction prepares photos.
         prepare: turns photos into the network's input.
+        average: of the model's weights.
         folder: where feature maps are kept.
+        processes: that share a batch; batches are rounded down to a multiple.
         progress: told of each batch of features.
     """
     size = phase.stage.size or recipe.size
@@ -102,7 +107,7 @@ def feed(
         train,
         at,
         augment=recipe.augment,
-        batch=recipe.batch,
+        batch=shared(recipe.batch, processes),
         balance=recipe.balance,
         negatives=recipe.negatives > 0,
         workers=recipe.workers,
@@ -111,8 +116,9 @@ def feed(
     )
     if unsettled(recipe, phase):
         settle_norms(model, loader, prepare)
+        average.copy()
     if not keeps(model, train, recipe, phase, size):
-        watch = plain_loader(val, preprocess, batch=128, workers=recipe.workers)
+        watch = plain_loader(val, preprocess, batch=shared(128, processes), workers=recipe.workers)
         return Feed(train=loader, sampler=sampler, watch=watch, prepare=prepare, wrap=lambda m: m)
     augment = recipe.augment
     shown = PhotoStream(train, at, augment, recipe.seed)
@@ -126,12 +132,12 @@ def feed(
     )
     batches: DataLoader[Batch] = DataLoader(
         kept,  # type: ignore[arg-type]
-        batch_size=min(recipe.batch, len(sampler)),
+        batch_size=min(shared(recipe.batch, processes), len(sampler)),
         sampler=sampler,
         collate_fn=collate,
         drop_last=True,
     )
-    watch = DataLoader(seen, batch_size=128, collate_fn=collate)  # type: ignore[arg-type]
+    watch = DataLoader(seen, batch_size=shared(128, processes), collate_fn=collate)  # type: ignore[arg-type]
     return Feed(train=batches, sampler=sampler, watch=watch, prepare=_as_float, wrap=OnFeatures)
 
 
@@ -158,6 +164,9 @@ class _Features(Dataset[tuple[Tensor, int, int]]):
 def keeps(model: Classifier, train: Source, recipe: Recipe, phase: Phase, size: int) -> bool:
     """Say whether the features of a stage are worth keeping, and can be."""
     if phase.stage.trains == "all" or recipe.augment not in VIEWS:
+        return False
+    moved = any(stage.trains == "all" for stage in recipe.stages[: phase.number])
+    if recipe.ema and moved:  # the averaged backbone, which is validated, is another one
         return False
     if recipe.mixup or recipe.cutmix or recipe.distil:
         return False
@@ -188,11 +197,16 @@ def _keep(
     return _Features(np.memmap(file, np.float16, "r", shape=shape), np.load(beside), stream)
 
 
-def drop_features(folder: Path) -> None:
-    """Remove what `feed` kept: a finished training needs it no more."""
-    for side in ("train", "val"):
-        for file in (*folder.glob(f"{side}-*.f16"), *folder.glob(f"{side}-*.npy")):
-            file.unlink()
+def shared(batch: int, processes: int) -> int:
+    """Return the largest batch up to `batch` that so many processes can share evenly."""
+    return max(processes, batch // processes * processes)
+
+
+def drop_kept(folder: Path) -> None:
+    """Remove what only an unfinished training needs: feature maps, weights set aside."""
+    for kind in ("train-*.f16", "train-*.npy", "val-*.f16", "val-*.npy", "best-before-*"):
+        for file in folder.glob(kind):
+            file.unlink(missing_ok=True)
 
 
 @torch.inference_mode()

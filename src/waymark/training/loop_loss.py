@@ -56,7 +56,11 @@ class ClassLoss(nn.Module):
         weights = self.get_buffer("weights")
         if self.kind == "nll":
             log_probs = nn.functional.log_softmax(logits, dim=1)
-            return nn.functional.nll_loss(log_probs, labels, weights[:-1], ignore_index=NEGATIVE)
+            known = weights[:-1]
+            total = nn.functional.nll_loss(
+                log_probs, labels, known, ignore_index=NEGATIVE, reduction="sum"
+            )
+            return total / known[labels[labels != NEGATIVE]].sum().clamp(min=1e-12)
         if self.kind == "arcface":
             logits = self.scale * arcface_margin(logits / self.scale, labels, self.margin)
         each = -(targets * nn.functional.log_softmax(logits, dim=1)).sum(1)

@@ -54,7 +54,7 @@ def time_stages(
 def _pace(setup: loop.Setup, photos: Photos, phase: Phase) -> Pace:
     recipe, stage = setup.recipe, phase.stage
     size = stage.size or recipe.size
-    fed = photo_feed(setup, photos, size=size)
+    fed = photo_feed(setup, photos, size=size, phase=phase)
     steps = len(fed.train)
     bench = at_stage(setup, fed, phase)
     each, before = _validation(bench, photos, phase), 0.0
@@ -116,9 +116,7 @@ def _saving(bench: Bench) -> float:
     with tempfile.TemporaryDirectory(prefix="waymark-") as name:
         if shutil.disk_usage(name).free < 40 * weights:
             return 0.0
-        checkpoint = Checkpoint(
-            Path(name), setup.recipe, model=setup.model, ema=setup.ema, keep=setup.keep
-        )
+        checkpoint = Checkpoint(Path(name), setup.recipe, average=setup.average, keep=setup.keep)
         started = time.perf_counter()
         checkpoint.save(bench.optimiser, stage=0, epoch=1, best=0.0, stale=0, is_best=True)
         return time.perf_counter() - started

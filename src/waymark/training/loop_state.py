@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 import torch
-from timm.utils.model_ema import ModelEmaV3
 from torch import nn
 
 from waymark.errors import RunError
+from waymark.training.loop_average import Average
 from waymark.training.recipe import Recipe
 
 
@@ -21,14 +22,12 @@ class Checkpoint:
         folder: Path,
         recipe: Recipe,
         *,
-        model: nn.Module,
-        ema: ModelEmaV3 | None,
+        average: Average,
         keep: nn.Module,
     ) -> None:
         self.folder = folder
         self.recipe = recipe.to_toml()
-        self.model = model
-        self.ema = ema
+        self.average = average
         self.keep = keep
         self.saved: dict[str, Any] = {}
 
@@ -47,8 +46,8 @@ class Checkpoint:
 
         self.folder.mkdir(parents=True, exist_ok=True)
         if is_best:
-            shown = self.ema.module if self.ema else self.model
-            weights = {name: value.contiguous() for name, value in shown.state_dict().items()}
+            shown = self.average.shown.state_dict()
+            weights = {name: value.contiguous() for name, value in shown.items()}
             save_file(weights, self.folder / "best.partial")
             (self.folder / "best.partial").replace(self.folder / "best.safetensors")
         state = {
@@ -57,8 +56,8 @@ class Checkpoint:
             "epoch": epoch,
             "best": best,
             "stale": stale,
-            "model": self.model.state_dict(),
-            "ema": self.ema.module.state_dict() if self.ema else None,
+            "model": self.average.model.state_dict(),
+            "average": self.average.state(),
             "keep": self.keep.state_dict(),
             "optimiser": optimiser.state_dict(),
         }
@@ -85,20 +84,30 @@ class Checkpoint:
                 f"{file} is of another recipe; resume with the recipe.toml beside it, "
                 "or start again in a new folder with --out."
             )
-        self.model.load_state_dict(self.saved["model"])
+        self.average.model.load_state_dict(self.saved["model"])
         self.keep.load_state_dict(self.saved["keep"])
-        if self.ema:
-            self.ema.module.load_state_dict(self.saved["ema"])
+        self.average.load(self.saved["average"])
         return self.saved["epoch"], self.saved["best"], self.saved["stale"]
 
-    def restore_best(self) -> None:
-        """Give the model, and its average, the weights of the best epoch so far."""
+    def restore_best(self, stage: int, *, write: bool) -> None:
+        """Give the model, and its average, the weights that were best before `stage`.
+
+        They are set aside first: `best.safetensors` is soon that of another task, and a
+        training that is killed then must find them again.
+        """
         from safetensors.torch import load_file
 
-        weights = load_file(self.folder / "best.safetensors")
-        self.model.load_state_dict(weights)
-        if self.ema:
-            self.ema.module.load_state_dict(weights)
+        aside = self.folder / f"best-before-{stage}.safetensors"
+        if write and not aside.exists():
+            partial = aside.with_suffix(".partial")
+            shutil.copyfile(self.folder / "best.safetensors", partial)
+            partial.replace(aside)
+        self.average.restart(load_file(aside))
+
+    def ended(self, stage: int, patience: int) -> bool:
+        """Say whether the saved epoch was the one that ended `stage` early."""
+        saved = self.saved
+        return bool(patience and saved and saved["stage"] == stage and saved["stale"] >= patience)
 
     def load_optimiser(self, optimiser: torch.optim.Optimizer, *, stage: int) -> None:
         """Restore the optimiser where the saved epoch lies within this stage."""

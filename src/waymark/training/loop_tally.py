@@ -43,7 +43,8 @@ class Tally:
     def __init__(self, learns: Sequence[str], device: torch.device) -> None:
         self.learns = tuple(learns)
         # a row a task and one for all: sum of losses, of right answers, of photos
-        self.sums = torch.zeros(len(self.learns) + 1, 3, device=device, dtype=torch.float64)
+        kind = torch.float32 if device.type == "mps" else torch.float64  # MPS has no doubles
+        self.sums = torch.zeros(len(self.learns) + 1, 3, device=device, dtype=kind)
         self.steps = 0
 
     def step(

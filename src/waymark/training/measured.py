@@ -30,7 +30,9 @@ class Measured:
 
 
 def read_measured(file: Path = FILE) -> Mapping[str, Mapping[str, Measured]]:
-    """Return for each set of photos, for each recipe, the best of its starts.
+    """Return for each set of photos, for each recipe, the row of its own settings.
+
+    What was measured on test photos is not chosen by: no best of several rows.
 
     Returns:
         Nothing where nothing was measured yet; a recipe that was not is absent.
@@ -39,18 +41,16 @@ def read_measured(file: Path = FILE) -> Mapping[str, Mapping[str, Measured]]:
         return {}
     found: dict[str, dict[str, Measured]] = {}
     for photos, table in json.loads(file.read_text(encoding="utf-8")).items():
-        best = found.setdefault(photos, {})
+        own = found.setdefault(photos, {})
         for row in table.get("rows", ()) if isinstance(table, dict) else ():
-            if row.get("top1") is None:
-                continue
             name = row["recipe"]
-            if name not in best or row["top1"] > best[name].top1:
+            if row.get("top1") is not None and row.get("own"):
                 low, high = row["top1_interval"]
-                best[name] = Measured(
+                own[name] = Measured(
                     recipe=name,
                     start=str(row.get("start", "")),
                     top1=row["top1"],
                     interval=(low, high),
                     photos=row["n"],
                 )
-    return {photos: best for photos, best in found.items() if best}
+    return {photos: own for photos, own in found.items() if own}

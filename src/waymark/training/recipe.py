@@ -110,8 +110,8 @@ class Recipe:
         fast_size: side for `--fast`; 0 means `predict_size`.
         fit: how a photo of any aspect becomes a square (see `Preprocess`).
         stages: one after the other, each with its own optimiser.
-        batch: photos a step on one process.
-        accumulate: steps whose gradients are summed before the weights move.
+        batch: photos a step, shared by all processes.
+        accumulate: steps whose gradients are averaged before the weights move.
         pool, hidden, hidden_norm, dropout, drop_path: see `Design`, as are the fields from
             `depth` on.
         loss: cross-entropy; `nll` is the same written as LogSoftmax and NLLLoss; `arcface`
@@ -244,6 +244,7 @@ class Recipe:
 
     def _check_fit(self) -> None:
         """Refuse fields that are possible, but not together."""
+        Design.from_dict(self.design.to_dict())  # what a bundle would be refused for
         sizes = {self.size, self.predict_size, self.fast_size, *(s.size for s in self.stages)}
         if self.pool == "flatten" and len(sizes - {0}) > 1:
             raise ConfigError(
@@ -272,8 +273,9 @@ class Recipe:
 
     @property
     def epochs(self) -> int:
-        """Epochs of all stages together."""
-        return sum(stage.epochs for stage in self.stages)
+        """Epochs of all stages together; where both tasks are learnt at once, no output's."""
+        both = self.task == "parallel"
+        return sum(s.epochs for s in self.stages if not (both and s.trains == "output"))
 
     @property
     def design(self) -> Design:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -44,38 +45,19 @@ FINETUNE = Recipe(
     negatives=0.5,
 )
 
-ARCFACE = Recipe(
+ARCFACE = replace(
+    FINETUNE,
     name="arcface",
     about="Metric learning, for many landmarks with few photos each: cosines with a margin, "
     "several centres a landmark.",
     source="Deng et al. 2020, sub-centre ArcFace; Radenovic et al. 2018, GeM pooling",
     notes="Margin, scale and centres are in the range of the papers; the rest is finetune's.",
-    size=128,
-    stages=(
-        Stage(epochs=2, trains="head", lr=3e-3, weight_decay=1e-4),
-        Stage(
-            epochs=15,
-            lr=2e-3,
-            backbone_lr=0.5,
-            layer_decay=0.8,
-            weight_decay=0.02,
-            schedule="cosine",
-            warmup=1.0,
-        ),
-    ),
-    batch=64,
     pool="gem",
-    dropout=0.2,
-    drop_path=0.1,
     loss="arcface",
     margin=0.3,
     scale=30.0,
     centres=3,
-    balance=0.5,
-    augment="strong",
-    clip=5.0,
-    ema=0.998,
-    negatives=0.5,
+    label_smoothing=0.0,
 )
 
 WORLD = Recipe(

@@ -13,14 +13,14 @@ ISTANBUL_RESNET50 = Recipe(
     name="istanbul-resnet50",
     about="ImageNet ResNet50: a new head first, then all layers a thousand times slower.",
     source="S0, Istanbul landmarks (5 classes, 1,479 photos): .9412 validation accuracy",
-    notes="Silent on epochs (20 and 10 here), momentum (0.9), augmentation (none) and pooling "
-    "(mean). Weights 1/n are normalised over a batch, as torch does: their losses are of that "
-    "size. Stage 1 ends with .8927.",
+    notes="Silent on epochs (20 and 10 here), momentum (0, Keras' default), augmentation (none) "
+    "and pooling (mean). Weights 1/n are normalised over a batch, as torch does: their losses "
+    "are of that size. Stage 1 ends with .8927.",
     backbone="resnet50",
     size=224,
     stages=(
-        Stage(epochs=20, trains="head", optimiser="sgd", lr=8e-3),
-        Stage(epochs=10, trains="all", optimiser="sgd", lr=8e-6),
+        Stage(epochs=20, trains="head", optimiser="sgd", lr=8e-3, momentum=0.0),
+        Stage(epochs=10, trains="all", optimiser="sgd", lr=8e-6, momentum=0.0),
     ),
     batch=16,
     class_weights="inverse",

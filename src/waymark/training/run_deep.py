@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -56,7 +57,7 @@ def run_deep(
         progress=job.progress,
         on_epoch=on_epoch,
     )
-    return from_main(lambda: _measured(job, split, network, preprocess, weights))
+    return from_main(lambda: _measured(job, split, network, preprocess))
 
 
 def _split(job: Job, *, resume: bool) -> Dataset:
@@ -94,7 +95,6 @@ def _measured(
     split: Dataset,
     network: Classifier,
     preprocess: Preprocess,
-    weights: Path | None,
 ) -> Run:
     """Make a bundle of a trained network, and measure it on the validation photos."""
     from waymark.dataset.places import count_places
@@ -102,9 +102,10 @@ def _measured(
     from waymark.evaluation.evaluate import evaluate
     from waymark.recognise.recogniser import Recogniser
     from waymark.training.assemble import assemble
-    from waymark.training.deep import export, notice_of, start_knows
+    from waymark.training.deep import START, export
 
     recipe, progress = job.recipe, job.progress
+    started = json.loads((job.folder / "checkpoint" / START).read_text(encoding="utf-8"))
     made = export(network, split, recipe, preprocess)
     bundle = assemble(
         made.model,
@@ -128,11 +129,11 @@ def _measured(
             "places": count_places(split),
             "split": split_hash(split),
             "seed": recipe.seed,
-            "start": weights.name if weights else recipe.start,
-            "labels_seen_before": start_knows(recipe, weights),
+            "start": started["start"],
+            "labels_seen_before": started["labels_seen_before"],
             "chosen_by": "lowest validation loss",
         },
-        notice=notice_of(recipe, weights),
+        notice=started["notice"],
         seed=recipe.seed,
         progress=progress,
     )

@@ -24,14 +24,17 @@ def run_fast(job: Job, parent: str, weights: Path | None) -> Run:
     from waymark.training.linear import fit_linear
 
     started = perf_counter()
+    seen: int | None
     if weights is None:
         known = read_bundle(parent)
-        start, seen = f"bundle {known.short_hash}", len(known.manifest.landmarks)
+        before = known.manifest.provenance.get("labels_seen_before") or 0
+        start, seen = f"bundle {known.short_hash}", len(known.manifest.landmarks) + before
     else:
         from waymark.training.bare import bare_bundle
+        from waymark.training.deep import start_knows
 
         known = bare_bundle(job.recipe, weights)
-        start, seen = weights.name, 0
+        start, seen = weights.name, start_knows(job.recipe, weights)
     has_val = any(photo.split == "val" for photo in job.dataset.photos)
     fitted = fit_linear(
         job.dataset,
@@ -70,7 +73,7 @@ def run_fast(job: Job, parent: str, weights: Path | None) -> Run:
         job,
         bundle,
         said,
-        measured_on="photos held out in turn",
+        measured_on="validation photos" if has_val else "photos held out in turn",
         training=training,
         extra=extra,
     )
@@ -91,7 +94,7 @@ def _held_out(fitted: Fitted, bundle: Bundle, name: str) -> Evaluation:
     paths = [photo.path for photo, kept in zip(examples.photos, judged, strict=True) if kept]
     return Evaluation(
         dataset=name,
-        split=None,
+        split="val" if examples.has_val else None,
         bundle="",
         landmarks=bundle.manifest.landmarks,
         paths=tuple(paths),

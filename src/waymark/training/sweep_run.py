@@ -22,8 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from waymark.dataset.index import printable
-from waymark.errors import ConfigError
+from waymark.dataset.index import Dataset, printable
+from waymark.errors import ConfigError, WaymarkError
 from waymark.evaluation.compare import Leaderboard, leaderboard, read_runs
 from waymark.photo import cores
 from waymark.progress import Progress, silent
@@ -120,6 +120,21 @@ def run_sweep(
         )
         _run_all(work, sweep.runs)
         return _ranked(out)
+
+
+def check_runs(sweep: Sweep, dataset: Dataset, weights: Path | None) -> None:
+    """Refuse, before the first run starts, what one of them would be refused for.
+
+    Raises:
+        WaymarkError: as `train` would raise it before it begins, with the run's name.
+    """
+    from waymark.training.run import check_training
+
+    for run in sweep.runs:
+        try:
+            check_training(dataset, run.recipe, weights)
+        except WaymarkError as error:
+            raise type(error)(f"run {run.name!r}: {error}") from error
 
 
 def fitting_jobs(cores: int, memory: int, gpu: int | None) -> int:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import resource
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 
 def peak_mb() -> float:
     """Return the largest resident memory of this process so far, in MB of 1,024 squared bytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most / (1 << 20 if sys.platform == "darwin" else 1 << 10)  # bytes there, KiB here
 
 
 def summary(history: Sequence[Mapping[str, str]]) -> dict[str, Any]:
@@ -35,7 +37,6 @@ def summary(history: Sequence[Mapping[str, str]]) -> dict[str, Any]:
 def machine() -> str:
     """Say in words what a training ran on: cores, processor, and the GPU where torch has one."""
     import platform
-    import sys
 
     from waymark.photo import cores
 

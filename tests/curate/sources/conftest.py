@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
@@ -228,4 +227,4 @@ def _id(title: str) -> int:
 @pytest.fixture
 def wiki(proof: Any) -> Wiki:
     """Return an empty wiki."""
-    return Wiki(sys.modules["proof_collect"])
+    return Wiki(proof)

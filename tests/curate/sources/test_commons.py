@@ -9,7 +9,6 @@ import pytest
 
 from waymark.curate.collect import Caps, Report, collect
 from waymark.curate.sources.commons import WIDTHS, Commons
-from waymark.curate.sources.mediawiki import plain
 from waymark.dataset.index import read_dataset
 from waymark.errors import CollectError, ConfigError
 
@@ -200,20 +199,3 @@ def test_impossible_wishes(wanted: dict[str, Any]) -> None:
     """Exactly one of three, an item as Wikidata writes it, a label."""
     with pytest.raises(ConfigError, match="--"):
         Commons(**{"label": "x", **wanted})
-
-
-@pytest.mark.parametrize(
-    ("html", "text"),
-    [
-        ('<a href="x">Ann</a>', "Ann"),
-        ("A &amp; B<br/>C<p>D</p>E", "A & B CD E"),
-        ('<span style="display: none;">Unknown author</span>Unknown', "Unknown"),
-        ("<style>p{}</style><script>x()</script>Bo", "Bo"),
-        ("<bdi><a>Äö</a></bdi>\n\n<br>", "Äö"),
-        ("plain < text", "plain < text"),
-        ("", ""),
-    ],
-)
-def test_html_becomes_text(html: str, text: str) -> None:
-    """What a reader sees, on one line; nothing hidden, no markup."""
-    assert plain(html) == text

@@ -113,10 +113,12 @@ class Archive:
                     url, file, max_bytes=desk.max_total, progress=desk.progress, what="fetching MB"
                 )
             except FetchFailed as error:
-                raise CollectError(
-                    f"{url}: {error}; what has come waits in {desk.work}. Run the same command "
-                    "again to go on."
-                ) from error
+                going_on = (
+                    f"; what has come waits in {desk.work}. Run the same command again to go on"
+                    if error.again
+                    else ""
+                )
+                raise CollectError(f"{url}: {error}{going_on}.") from error
         yield from self._members(file, same_url(url), desk)
         file.unlink()
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from waymark.curate.answer import FetchFailed
 from waymark.curate.sources import Desk, Find
 from waymark.curate.sources.layout import labelled
 from waymark.dataset.index import list_photos, printable
@@ -93,5 +94,8 @@ class Folder:
 
 
 def _read(photo: Path, most: int) -> bytes:
-    with photo.open("rb") as file:
-        return file.read(most + 1)
+    try:
+        with photo.open("rb") as file:
+            return file.read(most + 1)
+    except OSError as error:
+        raise FetchFailed(f"cannot be read ({error.strerror})", again=True) from error

@@ -287,8 +287,11 @@ def _photos_of(tar: Path, wanted: Mapping[str, _Record]) -> Iterator[Find]:
 
 
 def _read(archive: tarfile.TarFile, member: tarfile.TarInfo, most: int) -> bytes:
-    file = archive.extractfile(member)
-    return file.read(most + 1) if file else b""
+    try:
+        file = archive.extractfile(member)
+        return file.read(most + 1) if file else b""
+    except (tarfile.TarError, EOFError, OSError) as error:
+        raise FetchFailed(f"damaged in its tar ({error})", again=True) from error
 
 
 def _found(name: str, record: _Record, **more: object) -> Find:

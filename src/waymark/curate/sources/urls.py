@@ -57,7 +57,10 @@ class Urls:
             with self.file.open(encoding="utf-8-sig", newline="") as file:
                 first = next((line for line in file if line.strip()), "")
                 file.seek(0)
-                table = first and not re.match(r"\s*(#|[a-z][a-z0-9+.-]*:)", first, re.IGNORECASE)
+                table = bool(first) and not re.match(
+                    r"\s*(#|[a-z][a-z0-9+.-]*:)", first, re.IGNORECASE
+                )
+                desk.expected -= table  # its header
                 rows = self._table(csv.reader(file)) if table else self._lines(file)
                 for row in rows:
                     yield self._one(row)
