@@ -106,9 +106,10 @@ def with_bundle(make: Callable[[Kit], Any]) -> Callable[[Kit], list[Any]]:
 
 
 def train(make: Callable[[Kit], Any], *options: Any) -> Callable[[Kit], list[Any]]:
-    """Train on what is made, from the tiny bundle, into an empty folder."""
+    """Train on what is made, on the fast path from the tiny bundle, into an empty folder."""
     return lambda kit: [
-        *("train", make(kit), "--bundle", kit.bundle, "--out", kit.folder / "run"),
+        *("train", make(kit), "--out", kit.folder / "run"),
+        *(() if "--recipe" in options else ("--bundle", kit.bundle)),
         *(option(kit) if callable(option) else option for option in options),
     ]
 
@@ -374,7 +375,7 @@ ARGUMENTS = (
     Case("resume what?", lambda k: ["train", two(k), "--resume"], 2, "--resume needs --out"),
     Case("missing weights", train(two, *deep(), "--weights", "/no.safetensors"), 2, "cannot read"),
     Case("weights that do not fit", train(two, *deep(), "--weights", misfit), 2, "do not fit"),
-    Case("weights for the fast path", train(two, "--weights", misfit), 2, "deep"),
+    Case("weights for the fast path", train(two, "--weights", misfit), 2, "give one"),
     Case("labels the bundle lacks", evaluate(two), 2, "brick, sand.*--absent-as-unknown"),
     Case("labels taken as unknown", evaluate(two, "--absent-as-unknown"), 0, '"n_unknown": 6'),
     Case("no such split", evaluate(known, "--split", "dev"), 2, "'dev'; it has no splits"),

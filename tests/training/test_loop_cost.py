@@ -124,7 +124,7 @@ def test_activations_grow_with_the_batch_and_halve_in_half_precision() -> None:
 
 
 REAL = """
-import json, resource, sys, tempfile
+import json, sys, tempfile
 from pathlib import Path
 import torch
 from waymark.dataset.loader import Source
@@ -134,6 +134,7 @@ from waymark.training import loop
 from waymark.training.loop_cost import cost_of
 from waymark.training.recipe import Recipe
 from waymark.training.tasks import Tasks
+from waymark.training.timing import peak_mb
 torch.set_num_threads(1)
 recipe = Recipe(backbone="resnet18", start="random", size=96, batch=32, workers=0)
 tasks = Tasks(classes={"landmark": 2})
@@ -143,7 +144,7 @@ def photos(n):
 with tempfile.TemporaryDirectory() as folder:
     list(loop.fit(build(recipe.design, tasks.classes), photos(32), photos(16), recipe,
                   tasks=tasks, preprocess=Preprocess(size=96), folder=Path(folder)))
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+peak = peak_mb() * 2**20
 print(json.dumps([cost.stages[0].memory.total, peak - cost.program]))
 """
 

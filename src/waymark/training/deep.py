@@ -90,6 +90,7 @@ def train_network(
     weights: Path | None = None,
     resume: bool = False,
     progress: Progress = silent,
+    on_start: Callable[[Cost], None] | None = None,
     on_epoch: Callable[[EpochReport], None] | None = None,
 ) -> Classifier:
     """Train the recipe's network and return it with its best weights.
@@ -111,6 +112,8 @@ def train_network(
     tasks = Tasks.of(dataset, recipe)
     begun = resume and (folder / "checkpoint" / "last.pt").exists()
     model = start_network(recipe, tasks, weights=weights, begun=begun)
+    if is_main() and on_start is not None:  # its weights fit
+        on_start(counted(dataset, recipe))
     if is_main() and not begun:
         _note_start(folder / "checkpoint", recipe, weights)
     train = source(dataset.of_split("train"))

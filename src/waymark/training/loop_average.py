@@ -41,13 +41,14 @@ class Average:
     def restart(self, weights: Mapping[str, Tensor]) -> None:
         """Give network and average the same weights."""
         self.model.load_state_dict(weights)
-        self.copy()
-
-    def copy(self) -> None:
-        """Make the average what the network is now."""
         if self.ema is not None:
-            self.ema.module.load_state_dict(self.model.state_dict())
+            self.ema.module.load_state_dict(weights)
             self.steps = 0
+
+    def take_backbone(self) -> None:
+        """Give the average the network's backbone, which is frozen, as it is."""
+        if self.ema is not None:
+            self.shown.backbone.load_state_dict(self.model.backbone.state_dict())
 
     def state(self) -> dict[str, Any]:
         """Return what a resume needs."""

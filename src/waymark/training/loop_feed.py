@@ -116,7 +116,7 @@ def feed(
     )
     if unsettled(recipe, phase):
         settle_norms(model, loader, prepare)
-        average.copy()
+        average.take_backbone()
     if not keeps(model, train, recipe, phase, size):
         watch = plain_loader(val, preprocess, batch=shared(128, processes), workers=recipe.workers)
         return Feed(train=loader, sampler=sampler, watch=watch, prepare=prepare, wrap=lambda m: m)

@@ -137,7 +137,7 @@ class Recipe:
         precision: `auto` is bfloat16 on a GPU that has it and float32 on a CPU.
         channels_last: memory format; faster for convolutions on CPU and GPU.
         compile: torch.compile the training step (needs a C++ compiler).
-        patience: epochs that are not better before stopping; 0 is off.
+        patience: epochs that are not better before a stage ends; 0 is off.
         val: fraction of the training photos kept for validation, where none is given.
         split_seed: draws the validation photos, where none are given; apart from `seed`, so
             that trainings of several seeds are measured on the same photos.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from waymark.errors import DatasetError
 from waymark.training.history import read_history
-from waymark.training.processes import from_main, is_main
+from waymark.training.processes import from_main
 from waymark.training.run_job import Job, Run, finish
 from waymark.training.timing import summary
 
@@ -41,12 +41,10 @@ def run_deep(
         on_start: told what the network asks for, before the first step.
         on_epoch: told of each epoch.
     """
-    from waymark.training.deep import counted, preprocess_of, train_network
+    from waymark.training.deep import preprocess_of, train_network
 
     split = from_main(lambda: _split(job, resume=resume))
     preprocess = from_main(lambda: preprocess_of(job.recipe, split, progress=job.progress))
-    if on_start is not None and is_main():
-        on_start(counted(split, job.recipe))
     network = train_network(
         split,
         job.recipe,
@@ -55,6 +53,7 @@ def run_deep(
         weights=weights,
         resume=resume,
         progress=job.progress,
+        on_start=on_start,
         on_epoch=on_epoch,
     )
     return from_main(lambda: _measured(job, split, network, preprocess))
