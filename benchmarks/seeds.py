@@ -9,7 +9,7 @@ own, measured by `waymark evaluate` on test photos that no training and no choic
     python benchmarks/seeds.py --budget full     all photos, the projects' own epochs; a GPU
 
 Rows that are done are kept in --work and not done again, unless a file of src/ or this
-benchmark changed since.
+benchmark changed since; with --keep not even then. Each row says of which commit it is.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from typing import Any
 
 import numpy as np
 
-from receipt import HERE, receipt
+from receipt import HERE, commit, receipt
 from seeds_rows import Row, rows
 from shared import SHARED, link, photos_of
 from table import publish
@@ -57,6 +57,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--budget", choices=("cpu", "full"), default="cpu")
     parser.add_argument("--work", type=Path, help="where runs are kept; runs/seeds-BUDGET")
+    parser.add_argument("--keep", action="store_true", help="rows of earlier commits, too")
     parser.add_argument("--only", default="", help="rows whose name holds this; prints, no results")
     parser.add_argument("--table", choices=TABLES, help="one table only; prints, no results")
     arguments = parser.parse_args()
@@ -68,7 +69,7 @@ def main() -> None:
     for table in (arguments.table,) if arguments.table else TABLES:
         manifest, counts[table] = photos(table, arguments.budget, work)
         found[table] = [
-            measured(row, manifest, work / table, arguments.budget)
+            measured(row, manifest, work / table, arguments.budget, keep=arguments.keep)
             for row in rows(table)
             if arguments.only in row.name
         ]
@@ -133,14 +134,14 @@ def _few(found: list[Any], each: int) -> list[Any]:
     return sorted(kept, key=lambda photo: photo.path)
 
 
-def measured(row: Row, manifest: Path, folder: Path, budget: str) -> dict[str, Any]:
+def measured(row: Row, manifest: Path, folder: Path, budget: str, *, keep: bool) -> dict[str, Any]:
     """Train a row and measure it on the test photos, unless that has been done."""
     settings = {**row.settings, **(row.cut if budget == "cpu" else {})}
     run, file = folder / row.name, folder / f"{row.name}.json"
     key = hashlib.sha256(
         json.dumps([asdict(row), settings, manifest.read_text(), _sources(row)]).encode()
     ).hexdigest()
-    if file.exists() and (line := json.loads(file.read_text()))["key"] == key:
+    if file.exists() and ((line := json.loads(file.read_text()))["key"] == key or keep):
         return dict(line)
     shutil.rmtree(run, ignore_errors=True)
     command = ["train", str(manifest), "--recipe", row.recipe, "--out", str(run)]
@@ -156,6 +157,7 @@ def measured(row: Row, manifest: Path, folder: Path, budget: str) -> dict[str, A
     own = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
     line = {
         "key": key,
+        "commit": commit(),
         "name": row.name,
         "recipe": row.recipe,
         "variant": row.variant,

@@ -42,6 +42,7 @@ class Classifier(nn.Module):
         design: what it is built of.
         spec: facts of the backbone.
         num_features: D, the width of the embedding.
+        untrained: names of backbone weights that the file it was built from lacked.
     """
 
     def __init__(self, design: Design, tasks: Mapping[str, int]) -> None:
@@ -67,6 +68,7 @@ class Classifier(nn.Module):
             else:
                 heads[task] = _head(self.num_features if task == "landmark" else category, classes)
         self.heads = nn.ModuleDict(heads)
+        self.untrained: tuple[str, ...] = ()
         if design.init == "normal":
             parts = [self.neck, self.heads]
             for part in parts if self.spec.library == "timm" else [self.backbone, *parts]:
@@ -337,6 +339,7 @@ def _load(model: Classifier, weights: Mapping[str, Tensor], *, partial: bool) ->
             "add --set partial=true."
         )
     model.backbone.load_state_dict(usable, strict=False)
+    model.untrained = tuple(name for name in known if name not in usable)
 
 
 def _misfit(

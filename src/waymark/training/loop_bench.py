@@ -22,7 +22,7 @@ from waymark.preprocess import Preprocess
 from waymark.progress import silent
 from waymark.training import loop
 from waymark.training.loop_feed import Feed
-from waymark.training.loop_norms import settle_norms, unsettled
+from waymark.training.loop_norms import settle, unsettled
 from waymark.training.loop_optim import optimiser
 from waymark.training.loop_tally import Figures
 from waymark.training.recipe import Recipe
@@ -134,7 +134,7 @@ def photo_feed(setup: loop.Setup, photos: Photos, *, size: int, phase: Phase) ->
         copies=recipe.copies,
     )
     if unsettled(recipe, phase):
-        settle_norms(setup.model, loader, setup.normalised)
+        settle(setup.model, loader, setup.normalised)
     return Feed(
         train=loader, sampler=sampler, watch=loader, prepare=setup.normalised, wrap=lambda m: m
     )

@@ -32,7 +32,7 @@ from waymark.models.build import Classifier, Outputs, set_training
 from waymark.preprocess import Preprocess
 from waymark.progress import Progress
 from waymark.training.loop_average import Average
-from waymark.training.loop_norms import Prepare, settle_norms, unsettled
+from waymark.training.loop_norms import Prepare, settle, unsettled
 from waymark.training.recipe import Recipe
 from waymark.training.tasks import Phase
 
@@ -115,7 +115,7 @@ def feed(
         copies=recipe.copies,
     )
     if unsettled(recipe, phase):
-        settle_norms(model, loader, prepare)
+        settle(model, loader, prepare)
         average.take_backbone()
     if not keeps(model, train, recipe, phase, size):
         watch = plain_loader(val, preprocess, batch=shared(128, processes), workers=recipe.workers)

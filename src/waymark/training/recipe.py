@@ -98,8 +98,8 @@ class Recipe:
         start: where the weights come from: timm's hub or `--weights` (`pretrained`), the
             bundled world backbone (`world`), or nowhere (`random`).
         partial: whether weights may lack some of the backbone's tensors, which then start
-            at random; where such a backbone is frozen at first, its batch norm's statistics are
-            measured anew on the training photos.
+            at random; where such a backbone is frozen at first, its batch norms are measured on
+            the training photos, or without any its random layers scaled.
         task: what is learnt: the landmark; landmark and category at once (`parallel`); one
             of them first, then the other's output layer on the same features; or the
             other's output layer that also sees the first one's prediction.
