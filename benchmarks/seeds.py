@@ -268,7 +268,10 @@ def _epochs(training: dict[str, Any], run: Path) -> str:
 
 
 def _kept(line: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in line.items() if name not in ("key", "name")}
+    """Return what is committed of a row: not its command, which names folders of a machine."""
+    kept = {name: value for name, value in line.items() if name not in ("key", "name")}
+    kept["training"] = {k: v for k, v in line["training"].items() if k != "command"}
+    return kept
 
 
 if __name__ == "__main__":
