@@ -19,7 +19,7 @@ LINEAR = Recipe(
 
 FINETUNE = Recipe(
     name="finetune",
-    about="Our best: the head first, then all layers, earlier ones slower, on photos changed hard.",
+    about="The head first, then all layers, earlier ones slower, on photos changed hard.",
     source="waymark",
     size=128,
     stages=(
