@@ -40,7 +40,8 @@ def test_every_recipe_is_listed() -> None:
 
 def test_measured_figures_are_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Top-1 with its interval where a recipe was measured, a dash where it was not."""
-    row = {"recipe": "linear", "start": "here", "top1": 0.8, "top1_interval": [0.7, 0.9], "n": 9}
+    row = {"recipe": "linear", "start": "here", "own": True, "n": 9}
+    row |= {"top1": 0.8, "top1_interval": [0.7, 0.9]}
     (tmp_path / "m.json").write_text(json.dumps({"world": {"rows": [row]}}))
     monkeypatch.setattr(measured.read_measured, "__defaults__", (tmp_path / "m.json",))
     said = " ".join(run("recipes").stdout.split("finetune ")[0].split())

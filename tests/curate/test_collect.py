@@ -263,6 +263,11 @@ def test_an_end_at_any_step(root: Path) -> None:
     assert int(done.stdout) > 10
 
 
+def hear_ctrl_c() -> None:
+    """Take SIGINT as in a terminal: what a shell starts in the background ignores it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_ctrl_c_leaves_whole_photos(proof: Any, tmp_path: Path) -> None:
     """The run ends with 130 and a hint; no partial file stays; the next goes on."""
     waiting = threading.Event()
@@ -283,7 +288,13 @@ def test_ctrl_c_leaves_whole_photos(proof: Any, tmp_path: Path) -> None:
         listed.write_text("".join(f"http://127.0.0.1:{server.port}/{i}.jpg t\n" for i in range(6)))
         command = [sys.executable, "-m", "waymark", "data", "collect", "urls", str(listed)]
         command += ["--out", str(out), "--allow-private", "--pause", "0"]
-        running = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=dict(os.environ))
+        running = subprocess.Popen(
+            command,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=dict(os.environ),
+            preexec_fn=hear_ctrl_c,  # noqa: PLW1509 (calls one function of the system)
+        )
         assert waiting.wait(30)
         time.sleep(0.05)
         running.send_signal(signal.SIGINT)

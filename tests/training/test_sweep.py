@@ -440,7 +440,13 @@ def start(file: Path, photos: Path, out: Path) -> subprocess.Popen[bytes]:
         env={**os.environ, "OMP_NUM_THREADS": "1", "XDG_CACHE_HOME": str(file.parent / "cache")},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
+        preexec_fn=hear_ctrl_c,  # noqa: PLW1509 (calls one function of the system)
     )
+
+
+def hear_ctrl_c() -> None:
+    """Take SIGINT as in a terminal: what a shell starts in the background ignores it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def wait(until: Callable[[], Any], process: subprocess.Popen[bytes]) -> None:
