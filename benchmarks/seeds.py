@@ -46,8 +46,8 @@ CUT = (
     "Cut on the CPU budget: {train} photos a landmark to learn and choose from, {test} to test; "
     "input sides and epochs as the columns say (a recipe's own are in `waymark recipes NAME`); "
     "copies of photos only for the ImageNet rows of usc-efficientnet-b0; korea-sequential in "
-    "batches of 32 instead of 128; one strategy only from random weights and for usc-vgg16, whose ImageNet "
-    "weights are not at hand. ResNet50 and the networks after VGG got 64 px. "
+    "batches of 32 instead of 128; one strategy only from random weights and for usc-vgg16, "
+    "whose ImageNet weights are not at hand. ResNet50 and the networks after VGG got 64 px. "
     "From random weights all layers learn. "
 )
 
