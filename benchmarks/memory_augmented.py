@@ -57,7 +57,8 @@ def main() -> None:
         "memory_augmented",
         columns=["copies a photo", "changed photos an epoch", "peak memory, MB", "photos/s"],
         rows=rows,
-        note=f"{len(chosen):,} photos, one epoch of `korea-sequential` at 128 px, all processes "
+        note=f"{len(chosen):,} photos, one epoch of `korea-sequential`"
+        f"{' with ' + ', '.join(arguments.settings) if arguments.settings else ''}, all processes "
         "together, from reading the photos to the bundle and its report. Wanted: under "
         f"{WANTED} GB, which is {met}; the project's own run failed at {THEIRS} GB.",
         figures={str(copies): peak for copies, peak in peaks.items()},
