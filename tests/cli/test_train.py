@@ -208,7 +208,7 @@ def test_a_killed_training_goes_on_where_it_was(photos: Path) -> None:
         stderr=subprocess.PIPE,
     )
     deadline = time.monotonic() + 300
-    while not Path("run/history.csv").exists() and started.poll() is None:
+    while not Path("run/checkpoint/last.pt").exists() and started.poll() is None:
         assert time.monotonic() < deadline
         time.sleep(0.005)
     started.send_signal(signal.SIGKILL)

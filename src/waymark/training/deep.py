@@ -127,10 +127,9 @@ def train_network(
         folder=folder / "checkpoint",
         resume=resume,
         progress=progress,
+        note=lambda report: append_history(folder / "history.csv", report),
     )
     for report in reports:
-        if is_main():
-            append_history(folder / "history.csv", report)
         if is_main() and on_epoch is not None:
             on_epoch(report)
     load_best(model, folder / "checkpoint")

@@ -98,6 +98,7 @@ def fit(
     folder: Path,
     resume: bool = False,
     progress: Progress = silent,
+    note: Callable[[EpochReport], None] = lambda _: None,
 ) -> Iterator[EpochReport]:
     """Train `model` in place; yield a report after each epoch.
 
@@ -114,6 +115,8 @@ def fit(
         folder: where checkpoints go.
         resume: go on after the last finished epoch of an earlier call.
         progress: told of every step.
+        note: told of each epoch before its checkpoint is written, so that a kill in between
+            leaves an epoch that is noted and done again, never one that is not noted.
 
     Raises:
         RunError: if there is nothing to resume from, or it is of another recipe.
@@ -177,12 +180,7 @@ def fit(
             watched = measure(setup, fed, watch, phase.learns)
             is_best = watched.loss < best
             best, stale = (watched.loss, 0) if is_best else (best, stale + 1)
-            if accelerator.is_main_process:
-                checkpoint.save(
-                    step, stage=phase.number, epoch=epoch, best=best, stale=stale, is_best=is_best
-                )
-            accelerator.wait_for_everyone()
-            yield EpochReport(
+            report = EpochReport(
                 epoch=epoch,
                 stage=phase.number,
                 lr=lr,
@@ -196,6 +194,13 @@ def fit(
                 is_best=is_best,
             )
             started = time.perf_counter()
+            if accelerator.is_main_process:
+                note(report)
+                checkpoint.save(
+                    step, stage=phase.number, epoch=epoch, best=best, stale=stale, is_best=is_best
+                )
+            accelerator.wait_for_everyone()
+            yield report
             if recipe.patience and stale >= recipe.patience:
                 break
         finished += stage.epochs
