@@ -31,7 +31,7 @@ def teach(
     import shlex
     import sys
 
-    from waymark.bundle.format import read_bundle
+    from waymark.bundle.format import find_bundle, read_bundle
     from waymark.cli.progress import bar
     from waymark.dataset.index import read_dataset
     from waymark.training.teach import save_taught, vacant
@@ -43,7 +43,7 @@ def teach(
     with bar() as progress:
         command = "waymark " + shlex.join(sys.argv[1:])
         taught = start(parent, photos, slim=slim, command=command, progress=progress)
-    save_taught(out, taught)
+    save_taught(out, taught, parent=find_bundle(bundle))
     _report(taught, out)
 
 

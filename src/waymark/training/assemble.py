@@ -8,7 +8,7 @@ Out: a `Bundle`. Temperature and unknown rule come from validation photos and fr
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -19,7 +19,7 @@ from waymark.bundle.format import Bundle
 from waymark.bundle.manifest import CATEGORY, LANDMARK, Manifest, Task, UnknownRule
 from waymark.bundle.quantise import HALF_MAX
 from waymark.bundle.statistics import Statistics, whiten
-from waymark.dataset.index import Dataset
+from waymark.dataset.index import Dataset, Photo
 from waymark.errors import DatasetError, RunError
 from waymark.evaluation.calibration import fit_temperature
 from waymark.evaluation.statistics import class_statistics
@@ -37,6 +37,9 @@ SAMPLE = 6000
 """Photos that the covariance is estimated from, evenly over the landmarks."""
 
 
+def _forget(_photos: Sequence[Photo], _embeddings: Floats) -> None: ...
+
+
 def assemble(
     model: bytes,
     head: tuple[Floats, Floats],
@@ -52,6 +55,7 @@ def assemble(
     provenance: dict[str, Any],
     notice: str = "",
     seed: int = 0,
+    note: Callable[[Sequence[Photo], Floats], None] = _forget,
     progress: Progress = silent,
 ) -> Bundle:
     """Make a bundle of a trained network.
@@ -71,6 +75,7 @@ def assemble(
         provenance: where it comes from.
         notice: what the licences of its parts ask for.
         seed: of the clustering and of the folds of the unknown rule.
+        note: told of training photos and their embeddings (N, D), a part at a time.
         progress: told of each photo.
 
     Raises:
@@ -101,7 +106,7 @@ def assemble(
         notice=notice,
     )
     train, val = dataset.of_split("train"), dataset.of_split("val")
-    means, counts, sample, labels = _sums(draft, train, progress)
+    means, counts, sample, labels = _sums(draft, train, note, progress)
     if missing := [name for name, n in zip(dataset.labels, counts, strict=True) if not n]:
         raise DatasetError(
             f"no training photo of {', '.join(missing)} can be read. "
@@ -113,7 +118,7 @@ def assemble(
     )
     statistics |= {"means": means, "counts": counts, "head_weight": weight, "head_bias": bias}
     statistics["whitening"] = whiten(means, statistics["covariance"])  # once: it can take long
-    known, truth = _embed(draft, val, progress)
+    known, truth, _ = _embed(draft, val, progress)
     unseen = embed_photos(draft, val.negatives, views=1, cached=False, progress=progress).whole
     logits = _logits(known, head, normalise)
     return replace(
@@ -137,7 +142,10 @@ def assemble(
 
 
 def _sums(
-    bundle: Bundle, dataset: Dataset, progress: Progress
+    bundle: Bundle,
+    dataset: Dataset,
+    note: Callable[[Sequence[Photo], Floats], None],
+    progress: Progress,
 ) -> tuple[Floats, Floats, Floats, NDArray[np.intp]]:
     """Embed the training photos a few at a time, so that memory does not grow with them.
 
@@ -151,7 +159,8 @@ def _sums(
     kept: list[tuple[Floats, NDArray[np.intp]]] = []
     for start in range(0, len(dataset.photos), CHUNK):
         part = replace(dataset, photos=dataset.photos[start : start + CHUNK])
-        embedded, labels = _embed(bundle, part, silent)
+        embedded, labels, photos = _embed(bundle, part, silent)
+        note(photos, embedded)
         np.add.at(sums, labels, embedded)
         chosen = counts[labels] + _place_in_class(labels) < most
         kept.append((embedded[chosen], labels[chosen]))
@@ -178,14 +187,16 @@ def _place_in_class(labels: NDArray[np.intp]) -> NDArray[np.intp]:
     return places
 
 
-def _embed(bundle: Bundle, dataset: Dataset, progress: Progress) -> tuple[Floats, NDArray[np.intp]]:
-    """Return embeddings (N, D) and class indices (N,) of the photos that can be read."""
+def _embed(
+    bundle: Bundle, dataset: Dataset, progress: Progress
+) -> tuple[Floats, NDArray[np.intp], list[Photo]]:
+    """Return embeddings (N, D), class indices (N,) and the N photos that can be read."""
     found = embed_photos(
         bundle, [p.path for p in dataset.photos], views=1, cached=False, progress=progress
     )
     index = {label: number for number, label in enumerate(dataset.labels)}
     labels = np.array([index[p.label] for p in dataset.photos], dtype=np.intp)
-    return found.whole, labels[found.rows]
+    return found.whole, labels[found.rows], [dataset.photos[row] for row in found.rows]
 
 
 def _logits(embedding: Floats, head: tuple[Floats, Floats], normalise: bool) -> Floats:

@@ -102,10 +102,12 @@ def _measured(
     from waymark.recognise.recogniser import Recogniser
     from waymark.training.assemble import assemble
     from waymark.training.deep import START, export
+    from waymark.training.index import PhotoIndex, network_of
 
     recipe, progress = job.recipe, job.progress
     started = json.loads((job.folder / "checkpoint" / START).read_text(encoding="utf-8"))
     made = export(network, split, recipe, preprocess)
+    index = PhotoIndex(network="", classes=len(split.labels))
     bundle = assemble(
         made.model,
         made.head,
@@ -134,8 +136,12 @@ def _measured(
         },
         notice=started["notice"],
         seed=recipe.seed,
+        note=index.add,
         progress=progress,
     )
+    index.network = network_of(bundle)
     said = evaluate(Recogniser(bundle), split, split="val", progress=progress)
     training = summary(read_history(job.folder / "history.csv"))
-    return finish(job, bundle, said, measured_on="validation photos", training=training)
+    return finish(
+        job, bundle, said, measured_on="validation photos", training=training, index=index
+    )

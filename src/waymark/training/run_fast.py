@@ -21,6 +21,7 @@ def run_fast(job: Job, parent: str, weights: Path | None) -> Run:
     from waymark.bundle.format import read_bundle
     from waymark.dataset.places import count_places
     from waymark.dataset.split import split_hash, write_split
+    from waymark.training.index import index_examples
     from waymark.training.linear import fit_linear
 
     started = perf_counter()
@@ -75,6 +76,7 @@ def run_fast(job: Job, parent: str, weights: Path | None) -> Run:
         said,
         measured_on="validation photos" if has_val else "photos held out in turn",
         training=training,
+        index=index_examples(bundle, fitted.examples),
         extra=extra,
     )
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from waymark.dataset.index import Dataset
     from waymark.evaluation.evaluate import Evaluation
     from waymark.evaluation.report_run import RunFacts
+    from waymark.training.index import PhotoIndex
 
 MODEL = "model.waymark"
 
@@ -68,9 +69,10 @@ def finish(
     *,
     measured_on: str,
     training: dict[str, Any],
+    index: PhotoIndex,
     extra: dict[str, Any] | None = None,
 ) -> Run:
-    """Write figures, report, card and the bundle that carries both."""
+    """Write figures, report, card, the bundle that carries both, and the index beside it."""
     from waymark.bundle.format import write_bundle
     from waymark.evaluation.report import write_report
     from waymark.recognise.recogniser import Recogniser
@@ -97,6 +99,7 @@ def finish(
         sizes={"parameters": parameters, "bundle_mb": _megabytes(bundle)},
     )
     saved = write_bundle(job.folder / MODEL, replace(bundle, manifest=manifest, card=card))
+    index.write(job.folder / MODEL)
     write_report(
         replace(said, bundle=saved.short_hash),
         job.folder,

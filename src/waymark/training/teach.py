@@ -31,6 +31,7 @@ from waymark.gazetteer import Landmark
 from waymark.progress import Progress, silent
 from waymark.training.card import model_card
 from waymark.training.examples import Examples, gather_examples
+from waymark.training.index import index_examples, read_index
 from waymark.training.joining import Joint, Said, fit_gate, matching_scale, say, together
 from waymark.training.memory import Memory, imagine, moments_of, remember
 from waymark.training.ridge import Head
@@ -165,15 +166,25 @@ def vacant(path: Path) -> None:
         raise RunError(f"{path} exists; teaching writes a new bundle. Give another --out.")
 
 
-def save_taught(path: Path, taught: Taught) -> Taught:
-    """Write the bundle to a file that does not exist yet.
+def save_taught(path: Path, taught: Taught, *, parent: Path | None = None) -> Taught:
+    """Write the bundle to a file that does not exist yet, and beside it the index of its photos.
+
+    Args:
+        path: where to.
+        taught: what to write.
+        parent: file of the bundle that was taught; the photos in its index are kept.
 
     Raises:
         RunError: if `path` exists.
     """
     vacant(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    return replace(taught, bundle=write_bundle(path, taught.bundle))
+    saved = replace(taught, bundle=write_bundle(path, taught.bundle))
+    index = index_examples(saved.bundle, taught.examples)
+    if parent is not None and (known := read_index(parent, saved.bundle)) is not None:
+        index.include(known)
+    index.write(path)
+    return saved
 
 
 def _join(
