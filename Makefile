@@ -42,6 +42,7 @@ bench: .venv/.full
 	$(BIN)/python benchmarks/frontier.py
 	$(BIN)/python benchmarks/world.py
 	$(BIN)/python benchmarks/exports.py
+	$(BIN)/python benchmarks/serve_load.py
 	$(BIN)/python benchmarks/memory_augmented.py
 	$(BIN)/python benchmarks/seeds.py --budget cpu
 
@@ -49,6 +50,8 @@ proof: .venv/.full
 	$(BIN)/python benchmarks/proof_photos.py --photos 10000
 	$(BIN)/python benchmarks/proof_bundles.py --bundles 1000
 	$(BIN)/python benchmarks/proof_collect.py
+	$(BIN)/python benchmarks/proof_serve.py
+	$(BIN)/python benchmarks/proof_clean.py
 
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url \
 	--no-header --upgrade

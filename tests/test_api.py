@@ -106,7 +106,7 @@ def test_a_suggestion_asks(bundle: Path, photo: Path):
 
     names = waymark.predict_landmarks(photo, k=3, bundle=bundle)
     if suggestion.prediction.known:
-        assert str(suggestion) == f"Is this {names[0]}, {names[1]} or {names[2]}?"
+        assert str(suggestion) == f"Is this a picture of the {names[0]}, {names[1]}, or {names[2]}?"
     else:
         assert str(suggestion).startswith("I do not know this one. The nearest that I know: ")
     page = suggestion._repr_html_()

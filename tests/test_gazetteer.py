@@ -69,6 +69,21 @@ def test_a_landmark_is_found_by_what_it_is_called(landmark: Landmark) -> None:
         ("q243", "eiffel_tower"),
         ("collosseum", "colosseum"),
         ("bridge venice", "rialto_bridge"),
+        ("tour eiffel", "eiffel_tower"),
+        ("Ayasofya", "hagia_sophia"),
+        ("ayasofia", "hagia_sophia"),
+        ("Tah Mahal", "taj_mahal"),
+        ("ताजमहल", "taj_mahal"),
+        ("برج خليفه", "burj_khalifa"),
+        ("أهرامات الجيزه", "pyramids_of_giza"),
+        ("万里长城", "great_wall_of_china"),
+        ("goldengatebridge", "golden_gate_bridge"),
+        ("sacrecoeur", "sacre_coeur_basilica"),
+        ("Saint Paul's", "st_pauls_cathedral"),
+        ("mt rushmore", "mount_rushmore"),
+        ("Chichenitza", "chichen_itza"),
+        ("niagra falls", "niagara_falls"),
+        ("cristo redentor", "christ_the_redeemer"),
     ],
 )
 def test_any_spelling_finds_it(text: str, wanted: str) -> None:
@@ -86,7 +101,9 @@ def test_a_place_finds_all_its_landmarks() -> None:
     assert {"hagia_sophia", "galata_tower", "ortakoy_mosque"} <= found
 
 
-@pytest.mark.parametrize("text", ["", "   ", "!?", "zzzzqqqq"])
+@pytest.mark.parametrize(
+    "text", ["", "   ", "!?", "zzzzqqqq", "sagrada familia", "moulin rouge", "badshahi masjid"]
+)
 def test_nothing_like_it_is_no_result(text: str) -> None:
     """Search does not make up a landmark."""
     assert load_gazetteer().search(text) == []

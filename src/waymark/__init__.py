@@ -82,8 +82,9 @@ def suggest_locations(
 ) -> Suggestion:
     """Ask whether a photo shows one of its k most likely landmarks.
 
-    The answer reads `Is this A, B or C?` (or that none is known) in a terminal, and is
-    the photo with that question in Jupyter. Arguments and errors as `predict_landmarks`.
+    The answer reads `Is this a picture of the A, B, or C?` (or that none is known) in a
+    terminal, and is the photo with that question in Jupyter. Arguments and errors as
+    `predict_landmarks`.
     """
     from waymark.photo import read_photo
     from waymark.recognise.suggestion import LONGEST, suggest

@@ -8,24 +8,21 @@ Facts only, each with its source in the file. Standard library only.
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 import re
-import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
-from difflib import SequenceMatcher, get_close_matches
+from difflib import get_close_matches
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
 from waymark.errors import GazetteerError, UnknownName
+from waymark.gazetteer_search import likeness, plain
 
 _HERE = Path(__file__).parent
 _NUMBERS = ("lat", "lon", "extent_m")
-_MAX_BYTES = 64 << 20
-_WITHOUT_ACCENT = str.maketrans("ıøłđðħæœ", "iolddhao")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,34 +57,8 @@ class Landmark:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be true of any landmark."""
-        for field in ("id", "name"):
-            value = getattr(self, field)
-            if not value or not value.strip() or any(ord(c) < 32 for c in value):
-                raise GazetteerError(
-                    f"{field} of a landmark is {value!r}; give it a name in printable characters."
-                )
-        if (self.lat is None) != (self.lon is None):
-            raise GazetteerError(f"{self.id!r} has only one of lat and lon; give both or neither.")
-        for field, value, limit in (("lat", self.lat, 90), ("lon", self.lon, 180)):
-            if value is not None and not -limit <= value <= limit:
-                raise GazetteerError(
-                    f"{field} of {self.id!r} is {value}; it must be in degrees, "
-                    f"-{limit} to {limit}."
-                )
-        if self.extent_m is not None and not (self.extent_m > 0 and math.isfinite(self.extent_m)):
-            raise GazetteerError(
-                f"extent_m of {self.id!r} is {self.extent_m}; it must be a radius in metres, "
-                "above 0."
-            )
-        if self.country is not None and not re.fullmatch("[A-Z]{2}", self.country):
-            raise GazetteerError(
-                f"country of {self.id!r} is {self.country!r}; use the two capitals of ISO 3166-1, "
-                "such as FR."
-            )
-        if self.wikidata is not None and not re.fullmatch(r"Q[1-9]\d*", self.wikidata, re.ASCII):
-            raise GazetteerError(
-                f"wikidata of {self.id!r} is {self.wikidata!r}; use an id such as Q243."
-            )
+        for fault in faults_of(vars(self)):
+            raise GazetteerError(fault)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values; every key is present."""
@@ -117,6 +88,35 @@ class Landmark:
         if "id" not in known:
             raise GazetteerError("a landmark has no id; every landmark needs one.")
         return cls(**{"name": display_name(known["id"]), **known})
+
+
+def faults_of(values: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what cannot be true of any landmark, in words.
+
+    Args:
+        values: fields of `Landmark`, of the right types; what is not there is None.
+    """
+    label, lat, lon = values["id"], values.get("lat"), values.get("lon")
+    for field in ("id", "name"):
+        value = values[field]
+        if not value or not value.strip() or any(ord(c) < 32 for c in value):
+            yield f"{field} of a landmark is {value!r}; give it a name in printable characters."
+    if (lat is None) != (lon is None):
+        yield f"{label!r} has only one of lat and lon; give both or neither."
+    for field, degrees, limit in (("lat", lat, 90), ("lon", lon, 180)):
+        if degrees is not None and not -limit <= degrees <= limit:
+            yield (
+                f"{field} of {label!r} is {degrees}; it must be in degrees, -{limit} to {limit}."
+            )
+    extent, country, item = (values.get(key) for key in ("extent_m", "country", "wikidata"))
+    if extent is not None and not (extent > 0 and math.isfinite(extent)):
+        yield f"extent_m of {label!r} is {extent}; it must be a radius in metres, above 0."
+    if country is not None and not re.fullmatch("[A-Z]{2}", country):
+        yield (
+            f"country of {label!r} is {country!r}; use the two capitals of ISO 3166-1, such as FR."
+        )
+    if item is not None and not re.fullmatch(r"Q[1-9]\d*", item, re.ASCII):
+        yield f"wikidata of {label!r} is {item!r}; use an id such as Q243."
 
 
 def display_name(label: str) -> str:
@@ -165,11 +165,11 @@ class Gazetteer:
         Returns:
             At most `limit` landmarks with a score above 0, up to 1 (the very name), best first.
         """
-        query = _plain(text)
+        query = plain(text)
         if not query:
             return []
         scored = [
-            (landmark, max(weight * _likeness(query, key) for key, weight in keys))
+            (landmark, max(weight * likeness(query, key) for key, weight in keys))
             for landmark, keys in zip(self.landmarks, self._keys, strict=True)
         ]
         found = sorted((pair for pair in scored if pair[1] > 0), key=lambda pair: -pair[1])
@@ -180,7 +180,7 @@ class Gazetteer:
         """For each landmark, what it may be asked for by, and how much that says."""
         return [
             [
-                (_plain(text), weight)
+                (plain(text), weight)
                 for text, weight in (
                     (landmark.name, 1.0),
                     (landmark.local_name, 1.0),
@@ -233,94 +233,6 @@ def outline() -> list[list[tuple[float, float]]]:
 
 
 def _read(path: Path) -> list[Landmark]:
-    try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise GazetteerError(f"{path} is over {_MAX_BYTES >> 20} MB; is it a landmarks file?")
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, skipinitialspace=True)
-            columns = [column.strip() for column in reader.fieldnames or []]
-            reader.fieldnames = columns
-            if "id" not in columns or len(set(columns)) < len(columns):
-                raise GazetteerError(
-                    f"{path} has the columns {', '.join(columns) or '(none)'}; expected id and any "
-                    f"of {', '.join(field.name for field in fields(Landmark)[1:])}, once each, "
-                    "separated by commas."
-                )
-            found: dict[str, Landmark] = {}
-            for row in reader:
-                where = f"{path}, line {reader.line_num}"
-                landmark = _landmark_of_row(row, where)
-                if landmark.id in found:
-                    raise GazetteerError(
-                        f"{where}: the id {landmark.id!r} was used before; give every row its own."
-                    )
-                found[landmark.id] = landmark
-    except OSError as error:
-        raise GazetteerError(
-            f"{path} cannot be read ({error.strerror}); expected a CSV file of landmarks."
-        ) from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise GazetteerError(
-            f"{path} is not a CSV file in UTF-8 ({error}); save it as one."
-        ) from error
-    return list(found.values())
+    from waymark.gazetteer_file import load_landmarks
 
-
-def _landmark_of_row(row: Mapping[str | None, Any], where: str) -> Landmark:
-    if None in row:
-        raise GazetteerError(f"{where} has more cells than the header; quote cells with commas.")
-    values: dict[str, Any] = {
-        str(key): text.strip() for key, text in row.items() if text and text.strip()
-    }
-    for key in _NUMBERS:
-        if key in values:
-            try:
-                values[key] = float(values[key])
-            except ValueError:
-                raise GazetteerError(
-                    f"{where}: {key} is {values[key]!r}; expected a number, such as 48.8583."
-                ) from None
-    if "estimated" in values:
-        values["estimated"] = values["estimated"].lower() in ("true", "1", "yes")
-    try:
-        return Landmark.from_dict(values)
-    except GazetteerError as error:
-        raise GazetteerError(f"{where}: {error}") from None
-
-
-def _plain(text: str) -> str:
-    """Lower case, no accents, words parted by single spaces; any script."""
-    letters = unicodedata.normalize("NFKD", text.casefold()).translate(_WITHOUT_ACCENT)
-    kept = (
-        ""
-        if unicodedata.combining(c) or c in "'’"
-        else c
-        if unicodedata.category(c)[0] in "LMN"
-        else " "
-        for c in letters
-    )
-    return " ".join("".join(kept).split())
-
-
-def _likeness(query: str, key: str) -> float:
-    """Score 0 (unlike) to 1 (equal) of two plain texts."""
-    if query == key:
-        return 1.0
-    if key.startswith(query + " "):
-        return 0.95
-    wanted, words = query.split(), key.split()
-    if all(any(word.startswith(want) for word in words) for want in wanted):
-        return 0.9
-    if len(query) > 1 and query in key:
-        return 0.85
-    if len(query) < 4:
-        return 0.0
-    nearest = [max(_ratio(want, word) for word in words) for want in wanted]
-    by_word = sum(nearest) / len(nearest) if min(nearest) >= 0.6 else 0.0
-    near = max(by_word, _ratio(query, key))
-    return 0.8 * near if near >= 0.75 else 0.0
-
-
-def _ratio(one: str, two: str) -> float:
-    matcher = SequenceMatcher(None, one, two, autojunk=False)
-    return matcher.ratio() if matcher.quick_ratio() >= 0.6 else 0.0
+    return load_landmarks(path)

@@ -55,7 +55,7 @@ def test_every_landmark_is_parted_alike() -> None:
     sizes=st.lists(st.integers(1, 30), min_size=1, max_size=6),
     groups=st.integers(1, 40),
     named=st.integers(0, 5),
-    shares=st.tuples(st.floats(0, 0.5), st.floats(0, 0.4)),
+    shares=st.tuples(st.floats(0, 0.5) | st.integers(1, 9), st.floats(0, 0.4) | st.just(2)),
     seed=st.integers(0, 100),
 )
 @settings(max_examples=150, deadline=None)
@@ -148,7 +148,43 @@ def test_near_duplicates_are_found_where_no_groups_are_given(save, draw, tmp_pat
     assert parted.of_split("val").counts() == {"mill": 6}
 
 
-@pytest.mark.parametrize(("val", "test"), [(1, 0), (-0.1, 0), (0.5, 0.5), (float("nan"), 0)])
+def test_numbers_are_photos_of_each_landmark() -> None:
+    """So many go to val and to test; negatives go in the proportion of all the photos."""
+    data = dataset({"a": 100, "b": 42}, negatives=70)
+
+    parted = split_dataset(data, val=5, test=16, groups=alone(data))
+
+    assert parted.of_split("val").counts() == {"a": 5, "b": 5}
+    assert parted.of_split("test").counts() == {"a": 16, "b": 16}
+    assert Counter(parted.negative_splits) == {"train": 49, "val": 5, "test": 16}
+
+
+@given(
+    sizes=st.lists(st.integers(4, 30), min_size=1, max_size=5),
+    val=st.integers(1, 40),
+    test=st.one_of(st.integers(1, 40), st.floats(0, 0.4)),
+)
+@settings(max_examples=100, deadline=None)
+def test_numbers_leave_half_of_a_small_landmark(sizes, val, test) -> None:
+    """Never more than asked for; of a landmark without enough, half stays for training."""
+    data = dataset({f"l{i}": size for i, size in enumerate(sizes)})
+
+    parted = split_dataset(data, val=val, test=test, groups=alone(data))
+
+    counts = Counter((photo.label, photo.split) for photo in parted.photos)
+    for label, size in data.counts().items():
+        assert counts[label, "val"] <= val
+        if test >= 1:
+            assert counts[label, "train"] >= size / 2
+            if val + test <= size // 2:
+                assert (counts[label, "val"], counts[label, "test"]) == (val, test)
+        else:
+            assert counts[label, "train"] >= 1
+
+
+@pytest.mark.parametrize(
+    ("val", "test"), [(1.5, 0), (-0.1, 0), (0.5, 0.5), (float("nan"), 0), (0, float("inf"))]
+)
 def test_shares_out_of_range(val: float, test: float) -> None:
     """Something must be left for training."""
     data = dataset({"a": 5})

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from waymark.dataset.index import read_dataset
-from waymark.dataset.stats import colour_shares, dataset_stats
+from waymark.dataset.stats import colour_shares, counts_by_split, dataset_stats
 
 
 def test_figures_equal_numpys(save, draw, tmp_path: Path) -> None:
@@ -89,3 +89,29 @@ def test_shares_sum_to_one(draw) -> None:
 
     assert shares.shape == (3, 256)
     np.testing.assert_allclose(shares.sum(axis=1), 1)
+
+
+def test_normalising_is_what_a_network_sees(save, draw, tmp_path: Path) -> None:
+    """Mean, deviation and range are those of NumPy on the normalised pixels."""
+    images = [draw(seed) for seed in range(3)]
+    for number, image in enumerate(images):
+        save(f"mill/{number}.png", image)
+    mean, std = np.array([0.5, 0.4, 0.3]), np.array([0.2, 0.25, 0.3])
+    pixels = (np.stack([np.asarray(image) for image in images]).reshape(-1, 3) / 255 - mean) / std
+
+    facts = dataset_stats(read_dataset(tmp_path)).normalised(mean, std)
+
+    np.testing.assert_allclose(facts["mean"], pixels.mean(axis=0), atol=1e-6)
+    np.testing.assert_allclose(facts["std"], pixels.std(axis=0), atol=1e-6)
+    ends = np.stack([-mean / std, (1 - mean) / std], axis=1)
+    np.testing.assert_allclose(facts["range"], ends, atol=1e-6)
+    assert json.loads(json.dumps(facts)) == facts
+
+
+def test_counts_of_each_split(save, tmp_path: Path) -> None:
+    """A number for each label in each split that has photos, 0 included."""
+    save("train/mill/1.jpg")
+    save("train/mill/2.jpg")
+    save("test/tower/1.jpg")
+
+    assert counts_by_split(read_dataset(tmp_path)) == {"train": [2, 0], "test": [0, 1]}

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from waymark.evaluation.plots import to_png
-from waymark.evaluation.plots_dataset import plot_channels, plot_counts
+from waymark.evaluation.plots_dataset import plot_channels, plot_counts, plot_dataset
 
 RNG = np.random.default_rng(0)
 
@@ -51,3 +51,18 @@ def test_normalising_moves_the_mean_to_zero_and_keeps_the_area():
             assert (step.values * width).sum() == pytest.approx(1)
             scale = step.edges[-1] - step.edges[0]
             assert (step.values * width * middle).sum() == pytest.approx(at, abs=0.01 * scale)
+
+
+@pytest.mark.parametrize("n", [1, 90])
+def test_a_dataset_on_one_figure(n):
+    """Colours before and after stand above the bars of every class."""
+    shares = np.full((3, 64), 1 / 64)
+    counts = {"train": RNG.integers(1, 90, n)}
+
+    fig = plot_dataset([f"c{i}" for i in range(n)], counts, shares, mean=[0.5] * 3, std=[0.2] * 3)
+
+    before, after, *bars = fig.axes
+    assert before.get_xlabel() == "value, 0 to 255"
+    assert after.get_xlabel() == "value the network sees"
+    assert sum(len(axes.patches) for axes in bars) == n
+    assert to_png(fig, dpi=40).startswith(b"\x89PNG")

@@ -20,6 +20,8 @@ from waymark.cli.export import export
 from waymark.cli.landmarks import landmarks
 from waymark.cli.predict import predict
 from waymark.cli.recipes import recipes
+from waymark.cli.serve import serve
+from waymark.cli.space import space
 from waymark.cli.sweep import sweep
 from waymark.cli.teach import teach
 from waymark.cli.train import train
@@ -91,6 +93,8 @@ app.command(short_help="Measure a bundle on photos with labels.")(evaluate)
 app.command(short_help="Write a bundle in a format of other programs.")(export)
 app.command(short_help="Compare runs: the leaderboard.")(compare)
 app.command(short_help="Train by many recipes, and compare.")(sweep)
+app.command(short_help="Write a bundle's app for Hugging Face.")(space)
+app.command(short_help="Serve a page for anyone, and a REST API.")(serve)
 app.command(short_help="List or search the landmarks of the gazetteer.")(landmarks)
 app.command(short_help="List the ways to train, or print one.")(recipes)
 app.command(short_help="List the networks that a recipe can name.")(backbones)

@@ -2,7 +2,30 @@
 
 from __future__ import annotations
 
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from waymark.dataset.index import Dataset, Skipped
+
 
 def shown(text: str) -> str:
     """Escape what could steer a terminal, or cannot be printed at all."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def say_skipped(skipped: Sequence[Skipped], most: int = 20) -> None:
+    """List on stderr what of a dataset could not be used, and why."""
+    for row in skipped[:most]:
+        print(f"skipped {shown(row.path)}: {shown(row.reason)}", file=sys.stderr)
+    if len(skipped) > most:
+        print(f"... {len(skipped)} files skipped in all", file=sys.stderr)
+
+
+def sizes_of(dataset: Dataset) -> str:
+    """Say how many photos each split has."""
+    counts = Counter(photo.split or "no split" for photo in dataset.photos)
+    order = [split for split in ("train", "val", "test", "no split") if counts[split]]
+    return ", ".join(f"{split} {counts[split]}" for split in order)

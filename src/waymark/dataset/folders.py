@@ -8,16 +8,15 @@ Out: copies of the photos, or links to them; `read_dataset(OUT)` has the same la
 
 from __future__ import annotations
 
-import csv
 import shutil
 from collections import Counter
-from dataclasses import fields
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal, cast, get_args
 
 from waymark.dataset.index import SPLITS, UNKNOWN, Dataset, printable
 from waymark.errors import ConfigError
-from waymark.gazetteer import Landmark
+from waymark.gazetteer_file import write_landmarks
 from waymark.progress import Progress, silent
 
 How = Literal["copy", "link"]
@@ -92,14 +91,9 @@ def materialise_split(
 
 def _write_landmarks(file: Path, dataset: Dataset) -> None:
     """Keep what the dataset knows of each landmark beside names and places: category and more."""
-    known = [entry.name for entry in fields(Landmark) if entry.name != "estimated"]
+    known = sorted(dataset.landmarks.items())
     with file.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(known)
-        for label, landmark in sorted(dataset.landmarks.items()):
-            cells = {name: getattr(landmark, name) for name in known} | {"id": _folder(label)}
-            # as it is: longitudes begin with a minus, and `load_gazetteer` takes cells literally
-            writer.writerow(["" if value is None else value for value in cells.values()])
+        write_landmarks(stream, (replace(mark, id=_folder(label)) for label, mark in known))
 
 
 def _folder(label: str) -> str:

@@ -27,7 +27,7 @@ from waymark.errors import ConfigError, DatasetError
 from waymark.progress import Progress
 
 _ALWAYS_ONE = 5
-"""A landmark with this many photos has at least one in each part that is made."""
+"""A landmark with this many photos has at least one in each part that is made by share."""
 
 _STATED = ("category", "place", "source", "licence", "author", "url")
 """Columns of a split file that are there only where a photo states them."""
@@ -46,12 +46,14 @@ def split_dataset(
 
     Splits that the dataset comes with are kept: only what is missing is made, `val` out of
     the photos for training, and `test` only where no photo has a split. A landmark always
-    keeps a photo for training.
+    keeps a photo for training; where numbers are asked for, one of four photos or more keeps
+    at least half of them.
 
     Args:
         dataset: what to part.
-        val: share for choosing, 0 to below 1.
-        test: share for the final measurement, 0 to below 1.
+        val: for choosing: a share of each landmark, 0 to below 1; or, from 1 on, a number of
+            photos of each landmark. Negatives are parted in the same proportion as all photos.
+        test: for the final measurement, likewise.
         seed: of the shuffle.
         groups: a number for each photo, then perhaps for each negative: equal numbers stay
             together, besides equal `Photo.group`. Default: near-duplicates, found by
@@ -59,15 +61,18 @@ def split_dataset(
         progress: told how the reading goes.
 
     Raises:
-        ConfigError: the shares are out of range, or `groups` has another length.
+        ConfigError: `val` or `test` is out of range, or `groups` has another length.
     """
-    if not (0 <= val < 1 and 0 <= test < 1 and val + test < 1):
+    parts = (val, test)
+    if not all(0 <= part < 1 or _is_number(part) for part in parts) or (
+        sum(part for part in parts if part < 1) >= 1
+    ):
         raise ConfigError(
-            f"val is {val} and test is {test}; each is a share from 0 to below 1, and together "
-            "they must leave something for train."
+            f"val is {val} and test is {test}; each is a share from 0 to below 1 or a whole "
+            "number of photos of each landmark, and together they must leave something for train."
         )
-    items = _items(dataset)
-    together = joined_groups(items, _all_groups(dataset, groups, progress))
+    items = items_of(dataset)
+    together = joined_groups(items, groups_of(dataset, groups, progress))
     shares = {"val": 0.0 if "val" in dataset.splits else val, "test": 0.0}
     if not dataset.splits:
         shares["test"] = test
@@ -113,14 +118,31 @@ def folds(
         raise ConfigError(
             f"k is {k}; {dataset.name} has {len(photos)} photos: use 2 up to that many folds."
         )
-    together = joined_groups(photos, _all_groups(dataset, groups, progress)[: len(photos)])
-    _, labels = np.unique([photo.label for photo in photos], return_inverse=True)
-    load = np.zeros((k, labels.max() + 1))
+    together = joined_groups(photos, groups_of(dataset, groups, progress)[: len(photos)])
+    return deal([photo.label for photo in photos], together, k=k, seed=seed)
+
+
+def deal(
+    labels: Sequence[str], groups: NDArray[np.int64], *, k: int, seed: int
+) -> NDArray[np.int64]:
+    """Deal groups out to k folds, large ones first, each to where its labels are fewest.
+
+    Args:
+        labels: (N,) of each photo.
+        groups: (N,) group of each photo; groups stay whole.
+        k: number of folds.
+        seed: of the shuffle.
+
+    Returns:
+        (N,) fold of each photo, 0 to k-1.
+    """
+    _, shown_as = np.unique(list(labels), return_inverse=True)
+    load = np.zeros((k, int(shown_as.max(initial=-1)) + 1))
     total = np.zeros(k)
-    found = np.zeros(len(photos), np.int64)
-    for members in sorted(_shuffled(together, seed), key=len, reverse=True):
-        shown = labels[members]
-        crowding = load[:, shown].sum(axis=1) + total / (len(photos) + 1)
+    found = np.zeros(len(labels), np.int64)
+    for members in sorted(_shuffled(groups, seed), key=len, reverse=True):
+        shown = shown_as[members]
+        crowding = load[:, shown].sum(axis=1) + total / (len(labels) + 1)
         best = int(np.argmin(crowding))
         np.add.at(load[best], shown, 1)
         total[best] += len(members)
@@ -146,26 +168,34 @@ def joined_groups(photos: Sequence[Photo], groups: Sequence[int]) -> NDArray[np.
     return np.asarray(joined[numbers], np.int64)
 
 
-def write_split(path: Path, dataset: Dataset) -> None:
-    """Write the split as a CSV with the columns `path,label,split,group`.
+def write_split(path: Path, dataset: Dataset, *, folds: Sequence[int] | None = None) -> None:
+    """Write the split as a CSV with the columns `path,label,split,group[,fold]`.
 
     Beside the photos (in the dataset's root) the file is a manifest of the dataset; what else
     the dataset states of its photos is therefore written too. Paths are relative to the
     dataset's root; negatives from elsewhere have an absolute one.
 
+    Args:
+        path: the file; one that is there is replaced.
+        dataset: what `split_dataset` returns.
+        folds: fold of each photo, then of each negative, 0 to k-1 and written as 1 to k; a
+            negative number is left empty.
+
     Raises:
         OSError: the file cannot be written; one that was there before is left as it was.
     """
-    items = _items(dataset)
+    items = items_of(dataset)
     columns = ["path", "label", "split", "group"]
     columns += [c for c in _STATED if any(getattr(item, c) for item in items)]
+    dealt = () if folds is None else [str(fold + 1) if fold >= 0 else "" for fold in folds]
     part = path.with_name(f".{path.name}.part")
     with part.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(columns)
-        for item in items:
+        writer.writerow(columns + (["fold"] if dealt else []))
+        for i, item in enumerate(items):
             cells = [getattr(item, column) or "" for column in columns[1:]]
-            writer.writerow([escaped(cell) for cell in (_key(dataset.root, item.path), *cells)])
+            row = [escaped(cell) for cell in (_key(dataset.root, item.path), *cells)]
+            writer.writerow([*row, *dealt[i : i + 1]])
     part.replace(path)
 
 
@@ -188,7 +218,7 @@ def read_split(path: Path, dataset: Dataset) -> Dataset:
             )
         return replace(photo, split=row.get("split"), group=row.get("group"))
 
-    items = [with_split(item) for item in _items(dataset)]
+    items = [with_split(item) for item in items_of(dataset)]
     known = len(dataset.photos)
     return replace(
         dataset,
@@ -206,7 +236,7 @@ def split_hash(dataset: Dataset) -> str:
     return hashlib.sha256("\n".join(rows).encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def _items(dataset: Dataset) -> list[Photo]:
+def items_of(dataset: Dataset) -> list[Photo]:
     """Photos, then negatives as photos of `unknown`."""
     splits = dataset.negative_splits or (None,) * len(dataset.negatives)
     negatives = zip(dataset.negatives, splits, strict=True)
@@ -223,13 +253,13 @@ def _key(root: Path, path: Path) -> str:
     return Path(os.path.relpath(path, root)).as_posix()
 
 
-def _all_groups(
+def groups_of(
     dataset: Dataset, groups: Sequence[int] | None, progress: Progress | None
 ) -> Sequence[int]:
     """Return a group for each photo and each negative."""
     known, unknown = len(dataset.photos), len(dataset.negatives)
     if groups is None:
-        return near_duplicate_groups([item.path for item in _items(dataset)], progress=progress)
+        return near_duplicate_groups([item.path for item in items_of(dataset)], progress=progress)
     if len(groups) not in (known, known + unknown):
         raise ConfigError(
             f"groups has {len(groups)} numbers; {dataset.name} has {known} photos and {unknown} "
@@ -247,8 +277,9 @@ def _assign(
     sizes = Counter(labels)
     parts = [(members, Counter(labels[i] for i in members)) for members in _shuffled(groups, seed)]
     left = Counter(label for _, shown in parts for label in shown)  # groups still in train
+    quotas = _quotas(sizes, shares)
     for split, share in shares.items():
-        quota = {label: _quota(size, share) for label, size in sizes.items()}
+        quota = quotas[split]
         if share > 0 and not any(quota[label] for label in quota if label != UNKNOWN):
             quota |= {label: 1 for label in quota if label != UNKNOWN}  # all are tiny
         wanted = Counter(quota)
@@ -269,10 +300,35 @@ def _assign(
     return assigned
 
 
-def _quota(size: int, share: float) -> int:
-    """Number of a landmark's photos to put aside."""
+def _quotas(sizes: Counter[str], parts: dict[str, float]) -> dict[str, dict[str, int]]:
+    """Return for each part how many photos of each label to put aside."""
+    numbers = sum(part for part in parts.values() if part >= 1)
+    quotas = {}
+    for split, part in parts.items():
+        if part < 1:
+            quotas[split] = {label: _share_of(size, part) for label, size in sizes.items()}
+            continue
+        # of a small landmark, half of the photos stay for training
+        quota = {
+            label: min(int(part), int(part * (size // 2) / numbers))
+            for label, size in sizes.items()
+        }
+        known = sum(size for label, size in sizes.items() if label != UNKNOWN)
+        if UNKNOWN in quota and known:
+            taken = sum(n for label, n in quota.items() if label != UNKNOWN)
+            quota[UNKNOWN] = int(sizes[UNKNOWN] * taken / known + 0.5)
+        quotas[split] = quota
+    return quotas
+
+
+def _share_of(size: int, share: float) -> int:
+    """Number of a landmark's photos that are a share of them."""
     rounded = int(share * size + 0.5)
     return max(1, rounded) if share > 0 and size >= _ALWAYS_ONE else rounded
+
+
+def _is_number(part: float) -> bool:
+    return part >= 1 and part < 1e9 and part == int(part)
 
 
 def _shuffled(groups: NDArray[np.int64], seed: int) -> list[NDArray[np.intp]]:

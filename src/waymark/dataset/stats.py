@@ -8,13 +8,14 @@ Out: `Stats`, of plain numbers and small arrays; photos are read one after the o
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from waymark.dataset.index import Dataset, Skipped, printable
+from waymark.dataset.index import SPLITS, Dataset, Skipped, printable
 from waymark.errors import PhotoError
 from waymark.progress import Progress, silent
 
@@ -71,6 +72,33 @@ class Stats:
             "std": [round(value, 6) for value in self.std.tolist()],
             "histograms": [[round(v, 6) for v in row] for row in self.histograms.tolist()],
         }
+
+    def normalised(self, mean: Sequence[float], std: Sequence[float]) -> dict[str, Any]:
+        """Return what a network sees of these photos, as plain JSON values.
+
+        Args:
+            mean: what is subtracted from each channel, in the 0-1 range.
+            std: what each channel is divided by, in the 0-1 range.
+
+        Returns:
+            `with` (the two given), `mean` and `std` of the normalised values, and the `range`
+            [low, high] of each channel over which its 64 bins of `histograms` then lie.
+        """
+        by, over = np.asarray(mean, np.float64), np.asarray(std, np.float64)
+        spans = np.stack([(0 - by) / over, (1 - by) / over], axis=1)
+        return {
+            "with": {"mean": by.tolist(), "std": over.tolist()},
+            "mean": [round(value, 6) for value in ((self.mean - by) / over).tolist()],
+            "std": [round(value, 6) for value in (self.std / over).tolist()],
+            "range": [[round(value, 6) for value in span] for span in spans.tolist()],
+        }
+
+
+def counts_by_split(dataset: Dataset) -> dict[str, list[int]]:
+    """Return for each split, `none` where there is none, the photos of each of `labels`."""
+    found = Counter((photo.split or "none", photo.label) for photo in dataset.photos)
+    splits = [name for name in (*SPLITS, "none") if any(split == name for split, _ in found)]
+    return {split: [found[split, label] for label in dataset.labels] for split in splits}
 
 
 def dataset_stats(dataset: Dataset, progress: Progress | None = None) -> Stats:

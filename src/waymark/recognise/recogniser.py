@@ -28,6 +28,7 @@ from waymark.photo import cores
 from waymark.recognise.decision import Decision, softmax
 from waymark.recognise.prediction import CategoryGuess, Guess, PhotoFailure, Prediction, Seen
 from waymark.recognise.session import EMBEDDING, FEATURE_MAP, LOGITS, Session, open_session
+from waymark.recognise.views import photo_views
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -36,7 +37,6 @@ __all__ = ["CategoryGuess", "Guess", "PhotoFailure", "Prediction", "Recogniser",
 
 Source = str | os.PathLike[str] | bytes
 BATCH = 8
-_ASPECT_CROP = 0.875  # of the shorter side: the second view of `tta`
 _CATEGORY_LOGITS = f"logits_{CATEGORY}"
 
 
@@ -48,6 +48,8 @@ class Recogniser:
         decision: how scores and unknown scores are made.
         preprocess: how photos are prepared.
         threshold: a photo with a higher unknown score is unknown.
+        tta: whether four views of a photo are seen, or one.
+        allow_truncated: whether photos that are cut short are read as far as they go.
     """
 
     def __init__(
@@ -88,8 +90,8 @@ class Recogniser:
         self.bundle = bundle
         size = manifest.sizes["fast"] if fast else manifest.preprocess.size
         self.preprocess = manifest.preprocess.at(size)
-        self._tta = tta
-        self._allow_truncated = allow_truncated
+        self.tta = tta
+        self.allow_truncated = allow_truncated
         with ThreadPoolExecutor(1) as pool:  # importing Pillow takes as long as loading a network
             opening = pool.submit(lambda: session or open_session(bundle.model, threads=1))
             self.decision = Decision(manifest, bundle.statistics)
@@ -155,6 +157,26 @@ class Recogniser:
                 )
                 seen += 1
 
+    def answer(
+        self, views: NDArray[np.float32], k: int = 5, *, names: list[str] | None = None
+    ) -> list[Prediction]:
+        """Name the landmark in photos that somebody else has decoded.
+
+        Args:
+            views: (N, V, 3, size, size) float32: `views.photo_views` of each photo.
+            k: number of guesses a photo.
+            names: what to call each photo; "" where None.
+        """
+        return self.answer_and_embed(views, k, names=names)[0]
+
+    def answer_and_embed(
+        self, views: NDArray[np.float32], k: int = 5, *, names: list[str] | None = None
+    ) -> tuple[list[Prediction], NDArray[np.float32]]:
+        """Do as `answer` does; also return the embeddings, (N, D) float32."""
+        _check_k(k)
+        arrays = self._run(views, self._outputs)
+        return self._decide(names or [""] * len(views), arrays, k), arrays[EMBEDDING]
+
     def embed(self, photos: Iterable[Source], *, workers: int | None = None) -> NDArray[np.float32]:
         """Turn photos into feature vectors.
 
@@ -216,21 +238,11 @@ class Recogniser:
         return read_photo(
             photo,
             min_side=min_side or self.preprocess.min_side,
-            allow_truncated=self._allow_truncated,
+            allow_truncated=self.allow_truncated,
         )
 
     def _views(self, image: Image) -> NDArray[np.float32]:
-        """Return (V, 3, size, size): one view of a photo, or the four of `tta`."""
-        from waymark.preprocess import prepare
-
-        views = [prepare(image, self.preprocess)]
-        if self._tta:
-            side = _ASPECT_CROP * min(image.size)
-            left, top = ((length - side) / 2 for length in image.size)
-            centre = image.crop((round(left), round(top), round(left + side), round(top + side)))
-            views.append(prepare(centre, self.preprocess))
-            views += [view[:, :, ::-1] for view in views]
-        return np.stack(views)
+        return photo_views(image, self.preprocess, tta=self.tta)
 
     def _run(
         self, views: NDArray[np.float32], outputs: list[str]
@@ -269,7 +281,7 @@ class Recogniser:
             self._views,
             min_side=self.preprocess.min_side,
             workers=workers,
-            allow_truncated=self._allow_truncated,
+            allow_truncated=self.allow_truncated,
         )
         pending: deque[tuple[list[tuple[str, PhotoError | None]], Future[Any]]] = deque()
         with ThreadPoolExecutor(workers, thread_name_prefix="waymark-network") as pool:

@@ -34,12 +34,12 @@ class Suggestion:
 
     @property
     def question(self) -> str:
-        """`Is this A, B or C?`, or that it is none of the landmarks known."""
+        """`Is this a picture of the A, B, or C?`, or that it is none of the landmarks known."""
         names = [guess.name for guess in self.prediction.predictions]
-        listed = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"
         if self.prediction.known:
-            return f"Is this {listed}?"
-        return f"I do not know this one. The nearest that I know: {listed}."
+            the = "" if names[0].lower().startswith("the ") else "the "
+            return f"Is this a picture of {the}{_listed(names)}?"
+        return f"I do not know this one. The nearest that I know: {_listed(names)}."
 
     def __str__(self) -> str:
         """Return the question."""
@@ -65,6 +65,13 @@ class Suggestion:
             f'<figure style="margin:0"><img alt="{question}" src="data:image/jpeg;base64,{data}">'
             f"<figcaption>{question}</figcaption></figure>"
         )
+
+
+def _listed(names: list[str]) -> str:
+    """Join names as a sentence does: `A`, `A or B`, `A, B, or C`."""
+    if len(names) < 3:
+        return " or ".join(names)
+    return f"{', '.join(names[:-1])}, or {names[-1]}"
 
 
 def suggest(prediction: Prediction, image: Image) -> Suggestion:

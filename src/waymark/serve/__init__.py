@@ -1,0 +1,1 @@
+"""The app: pages for anyone, and a REST API for programs."""

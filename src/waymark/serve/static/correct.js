@@ -1,0 +1,107 @@
+// Names that are found as one types, and the form that corrects an answer.
+
+import { el } from "./dom.js";
+
+const PAUSE = 120; // ms after the last letter
+let made = 0;
+
+async function search(text) {
+  const answer = await fetch(`/api/v1/teach/names?q=${encodeURIComponent(text)}`, { headers: { Accept: "application/json" } });
+  return answer.ok ? (await answer.json()).names : [];
+}
+
+const more = (one) => [one.local_name !== one.name && one.local_name, one.place, one.known ? null : "not learnt yet"].filter(Boolean).join(" · ");
+
+/**
+ * Make a field a combobox of landmarks; `chosen(landmark)` is called with the one that is taken.
+ * What is typed and is none of them stays as it is: a new name.
+ */
+export function complete(input, chosen = () => {}) {
+  const id = `names-${(made += 1)}`;
+  const list = el("ul", { role: "listbox", id, "aria-label": "Landmarks", hidden: true });
+  const box = el("span", { class: "combo" });
+  input.removeAttribute("list");
+  for (const [name, value] of Object.entries({ role: "combobox", "aria-autocomplete": "list", "aria-expanded": "false", "aria-controls": id, autocomplete: "off" })) input.setAttribute(name, value);
+  input.replaceWith(box);
+  box.append(input, list);
+  let found = [], at = -1, timer = 0, asked = "";
+
+  function show(open) {
+    list.hidden = !open;
+    input.setAttribute("aria-expanded", String(open));
+    if (!open) mark(-1);
+  }
+
+  function mark(next) {
+    at = next;
+    [...list.children].forEach((one, i) => one.setAttribute("aria-selected", String(i === at)));
+    if (at < 0) input.removeAttribute("aria-activedescendant");
+    else {
+      input.setAttribute("aria-activedescendant", list.children[at].id);
+      list.children[at].scrollIntoView({ block: "nearest" });
+    }
+  }
+
+  function take(one) {
+    clearTimeout(timer);
+    asked = "";
+    input.value = one.name;
+    show(false);
+    chosen(one);
+  }
+
+  input.addEventListener("input", () => {
+    clearTimeout(timer);
+    const text = (asked = input.value.trim());
+    if (text.length < 2) { show(false); return; }
+    timer = setTimeout(async () => {
+      const names = await search(text).catch(() => []);
+      if (asked !== text) return; // something else was typed since
+      found = names;
+      list.replaceChildren(...found.map((one, i) => el("li", { role: "option", id: `${id}-${i}`, "aria-selected": "false" },
+        el("bdi", {}, one.name), " ", el("small", {}, el("bdi", {}, more(one))))));
+      show(found.length > 0 && document.activeElement === input);
+    }, PAUSE);
+  });
+  input.addEventListener("keydown", (event) => {
+    if (list.hidden) return;
+    const last = found.length - 1;
+    if (event.key === "ArrowDown") mark(at >= last ? 0 : at + 1);
+    else if (event.key === "ArrowUp") mark(at <= 0 ? last : at - 1);
+    else if (event.key === "Enter" && at >= 0) take(found[at]);
+    else if (event.key === "Escape") show(false);
+    else return;
+    event.preventDefault();
+  });
+  list.addEventListener("pointerdown", (event) => event.preventDefault()); // the field keeps the focus
+  list.addEventListener("click", (event) => {
+    const option = event.target.closest("[role=option]");
+    if (option) take(found[[...list.children].indexOf(option)]);
+  });
+  input.addEventListener("blur", () => { clearTimeout(timer); show(false); });
+}
+
+/** The form under an answer; `send(name)` corrects it, null says that it shows no landmark. */
+export function correction(send) {
+  const input = el("input", { type: "text", required: true, maxlength: "120", autocomplete: "off", dir: "auto", spellcheck: "false" });
+  const back = el("p", { class: "said-back", role: "status" });
+  const note = async (name) => {
+    back.textContent = "Sending…";
+    try {
+      const { landmark } = await send(name);
+      const count = landmark?.photos?.length ?? 1;
+      const missing = landmark ? landmark.least - landmark.used : 0;
+      const wait = missing > 0 ? ` ${missing} more needed.` : "";
+      back.replaceChildren(`Noted: ${name ?? "no landmark"}, ${count} photo${count === 1 ? "" : "s"}.${wait} `, el("a", { href: "/teach" }, "Teach"), " uses it.");
+    } catch (error) {
+      back.textContent = [error.message, error.hint].filter(Boolean).join(" ");
+    }
+  };
+  const form = el("form", { onsubmit: (event) => { event.preventDefault(); note(input.value.trim()); } },
+    el("p", { class: "field" }, el("label", {}, "What is it really?", input)),
+    el("button", { class: "button" }, "Correct it"),
+    el("button", { type: "button", class: "button", onclick: () => note(null) }, "It is no landmark"),
+    el("p", { class: "said-back soft" }, "This photo is then kept on the machine that runs waymark, until it is forgotten on Teach."), back);
+  complete(input);
+  return el("details", { class: "correct" }, el("summary", {}, "Not right? Say what it is"), form);
+}
