@@ -22,6 +22,7 @@ import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import psutil
@@ -104,9 +105,15 @@ def members(process: psutil.Process, what: str) -> set[int]:
 
 
 def prove(
-    *, uploads: int, at_once: int, limit_mb: float, bundle: str = "world", seed: int = 0
+    *,
+    uploads: int,
+    at_once: int,
+    limit_mb: float,
+    bundle: str = "world",
+    seed: int = 0,
+    patience: float = ANSWER_S,
 ) -> dict[str, Any]:
-    """Send the attacks; return what came of them.
+    """Send the attacks, wait at most `patience` seconds each; return what came of them.
 
     Raises:
         ValueError: if an answer was none that is meant, a good photo was answered otherwise
@@ -115,6 +122,9 @@ def prove(
     kinds, weights = zip(*ATTACKS, strict=True)
     rng = random.Random(seed)
     chosen = [(kind, kind(rng)) for kind in rng.choices(kinds, weights, k=uploads)]
+    chosen = [
+        (kind, replace(attack, patience=min(attack.patience, patience))) for kind, attack in chosen
+    ]
     answers: dict[str, Counter[Any]] = {kind.__name__: Counter() for kind in kinds}
     with serving("--bundle", bundle) as (url, process):
         port = int(url.rstrip("/").rpartition(":")[2])

@@ -64,7 +64,7 @@ def test_names_of_two_landmarks_are_not_paired(one: str, two: str) -> None:
 
 def test_no_two_entries_of_the_gazetteer_are_paired() -> None:
     """A hundred landmarks that are known to differ give no alarm."""
-    assert not pairs([landmark.id for landmark in load_gazetteer()._landmarks])
+    assert not pairs([landmark.id for landmark in load_gazetteer().landmarks])
 
 
 def clouds(places: list[int], each: int = 12) -> tuple[np.ndarray, np.ndarray]:
@@ -136,3 +136,9 @@ def test_the_surest_pair_comes_first() -> None:
 
     assert found == sorted(found, reverse=True)
     assert all(0 < severity <= 1 for severity in found)
+
+
+def test_one_name_or_none_has_no_pair() -> None:
+    """Nothing to compare is no error."""
+    assert similar_classes([]) == []
+    assert similar_classes(["petra"], np.ones((3, 4), np.float32), np.zeros(3, np.intp)) == []

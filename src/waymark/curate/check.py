@@ -83,6 +83,7 @@ def check_dataset(
         found += leakage_findings(reading, copies)
         found += few_photos(reading, classes, copies)
         if wanted & {"off-topic", "wrong-label"}:
+            progress(0, 0, "doubting labels")
             doubts, said = doubted(
                 reading,
                 classes,

@@ -58,7 +58,9 @@ def doubt_labels(
         labels: (N,), 0 to `classes` - 1.
         classes: C. Classes with fewer than `FEWEST` different photos are not doubted.
         groups: (N,), near-duplicates share a number: they are judged together.
-        negatives: (M, D), photos of none of the classes, or centroids of such.
+        negatives: (M, D), photos of none of the classes, or centroids of such. The fewer
+            classes there are, the more they matter; with one class and none of them nothing
+            is doubted, for a photo that is merely far from its class is mostly a good one.
         wrong_labels: whether to look for wrong labels too, which needs cleanlab.
         seed: of the folds.
 

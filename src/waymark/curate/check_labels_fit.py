@@ -19,9 +19,8 @@ FOLDS = 5
 PENALTY = 0.3  # 0.1 and 1 find as many
 FEWEST = 5  # different photos: a class with fewer is not known well enough
 AGREE = 0.3  # of the fit that is usual in other classes: in one with less, photos disagree
-FAR = 6.0  # of a normal distribution's deviations: where there is one class, and no negatives
 ALIEN = 0.18  # of the fit that is usual in its class: a photo with less may not be of it
-ALIKE = 0.6  # of the fit that is usual in another class: a photo with more may be of it
+ALIKE = 0.55  # of the fit that is usual in another class: a photo with more may be of it
 
 Floats = NDArray[np.floating]
 Ints = NDArray[np.integer]
@@ -138,31 +137,16 @@ def _judge(
     for k, part in enumerate(parts):
         seen = total - part
         known = np.flatnonzero(seen.counts > 0)
-        inside = np.flatnonzero(fold == k)
-        if len(known) + len(beside) == 1:
-            logits[inside, known] = _closeness(vectors[inside], seen.means[known])
-            continue
         if not len(known):
             continue
         ((weight, bias),) = ridge_heads(
             seen.means[known], seen.covariance, [PENALTY], background=beside
         )
         level = SCALE / (len(known) + len(beside))
+        inside = np.flatnonzero(fold == k)
         head = np.asarray(weight.T, np.float32)
         logits[np.ix_(inside, known)] = vectors[inside] @ head + (bias - level)
     return logits[:, :-1]
-
-
-def _closeness(vectors: NDArray[np.float32], mean: Floats) -> Floats:
-    """Return (N,) how near photos are to (1, D) the only mean there is: 1 in the middle.
-
-    With nothing else to compare with, a photo at 0 lies as far out as `FAR` deviations.
-    """
-    near = (vectors @ unit(mean).T)[:, 0]
-    middle = np.median(near)
-    deviation = 1.4826 * np.median(np.abs(near - middle))
-    closeness: Floats = 1 + (near - middle) / max(FAR * float(deviation), 1e-6)
-    return closeness
 
 
 def _fit(logits: NDArray[np.float32], labels: Ints, size: Ints) -> Fit:

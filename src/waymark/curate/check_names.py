@@ -66,6 +66,8 @@ def similar_classes(
         Pairs, the surest first. From `SAME` on the names say the same; below, they do not,
         but the photos are hard to tell apart.
     """
+    if len(names) < 2:
+        return []
     words = [_parted(name) for name in names]
     photos = _Photos.of(len(names), embeddings, labels)
     found = {}
