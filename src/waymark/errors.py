@@ -12,6 +12,8 @@
     ├── CollectError           a source of photos cannot be asked, or answers wrongly
     ├── BundleError            a bundle is damaged, unsafe or of another format
     ├── RunError               a run folder is in the way, or cannot be resumed
+    ├── LibraryError           a photo library's database cannot be opened, read or written
+    ├── SidecarError           a sidecar cannot be read, or must not be written
     ├── ShapeError             an array does not have the shape that is asked for
     └── MissingExtra           an optional dependency is not installed
 
@@ -94,6 +96,18 @@ class RunError(WaymarkError):
     """A run folder is in the way, or cannot be resumed."""
 
     code = "run"
+
+
+class SidecarError(WaymarkError):
+    """A sidecar is damaged, unsafe, or must not be replaced; or its journal cannot be kept."""
+
+    code = "sidecar"
+
+
+class LibraryError(WaymarkError):
+    """A photo library's database cannot be opened, read or written."""
+
+    code = "library"
 
 
 class ShapeError(WaymarkError):

@@ -149,10 +149,10 @@ def test_a_decoder_that_stalls_is_killed(
 
 def test_memory_of_a_decoder_is_bounded(recogniser: Recogniser, jpeg: Callable[..., bytes]) -> None:
     """A photo within the limit on pixels, but beyond that on memory, is refused as too large."""
-    setup = replace(setup_for(recogniser, max_pixels=10**8), max_memory=500 * 2**20)
+    setup = replace(setup_for(recogniser, max_pixels=10**8), max_memory=300 * 2**20)
     made = Decoders(setup, max_pixels=10**8, seconds=60)
     file = io.BytesIO()
-    Image.new("RGBA", (9_000, 9_000), (1, 2, 3, 4)).save(file, "PNG", compress_level=1)
+    Image.new("RGBA", (6_000, 6_000), (1, 2, 3, 4)).save(file, "PNG", compress_level=1)
     try:
         with pytest.raises((PhotoTooLarge, UnreadablePhoto)):
             made.decode(file.getvalue())

@@ -59,6 +59,22 @@ def test_every_route_of_the_api_is_described_with_examples(client: TestClient) -
                     assert "example" in answer["content"]["application/json"], (path, status)
 
 
+def test_the_token_is_described_where_it_is_asked_for(
+    client: TestClient, opened: Callable[..., Any]
+) -> None:
+    """As a bearer token, of all but what monitors ask; and not at all without one."""
+    assert "security" not in client.get(OPENAPI).json()
+    token = "open sesame, please"
+    with opened(token=token) as locked:
+        headers = {"Authorization": f"Bearer {token}"}
+        described = locked.get(OPENAPI, headers=headers).json()
+    assert described["components"]["securitySchemes"]["token"]["scheme"] == "bearer"
+    assert described["security"] == [{"token": []}]
+    for path, methods in described["paths"].items():
+        for operation in methods.values():
+            assert (operation.get("security") == []) == (path in ("/healthz", "/readyz"))
+
+
 def test_errors_are_described_as_they_are() -> None:
     """Each example has the one shape."""
     for described in ERRORS.values():

@@ -166,13 +166,36 @@ def test_steps_of_the_path_lead_round_the_coast() -> None:
                 assert any(abs(at[0] - x) <= 1 and abs(at[1] - y) <= 1 for x, y in points)
 
 
-def test_towns_come_once_the_one_with_most_landmarks_first() -> None:
-    """A town lies amid its landmarks."""
-    found = towns(load_gazetteer().landmarks)
-    names = [name for name, _, _ in found]
+def on_land(x: float, y: float) -> bool:
+    """Say whether a point of the map lies within the outline; the even-odd rule."""
+    crossings = 0
+    for ring in outline():
+        points = [((lon + 170) * SCALE, project(lat, 0)[1]) for lon, lat in ring]
+        for (ax, ay), (bx, by) in zip(points, [*points[1:], points[0]], strict=True):
+            if (ay > y) != (by > y) and x < (bx - ax) * (y - ay) / (by - ay) + ax:
+                crossings += 1
+    return crossings % 2 == 1
+
+
+def test_towns_come_once_and_lie_on_land() -> None:
+    """A name is there once; every city is on the land, or on its coast, which is drawn roughly."""
+    names = [name for name, _, _ in towns(load_gazetteer().landmarks)]
+    found = towns([])
+    steps = (-12, -6, 0, 6, 12)  # units: a degree and a bit
+    at_sea = [
+        name for name, x, y in found if not any(on_land(x + a, y + b) for a in steps for b in steps)
+    ]
 
     assert len(set(names)) == len(names)
-    assert names[0] == "Istanbul"
+    assert at_sea == []
+
+
+def test_cities_are_where_the_gazetteer_has_their_landmarks() -> None:
+    """The two lists of places agree to half a degree."""
+    cities = {name: (x, y) for name, x, y in towns([])}
+    for one in load_gazetteer().landmarks:
+        if one.place in cities and one.lat is not None and one.lon is not None:
+            assert cities[one.place] == pytest.approx(project(one.lat, one.lon), abs=5), one.name
 
 
 def test_only_kinds_that_browsers_draw_are_sent_back() -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
+from waymark.recognise.recogniser import Recogniser
 from waymark.serve.safety import CSP, HEADERS, host_check, hostname, same_host
 from waymark.serve.settings import Settings
 from waymark.serve.tokens import COOKIE
@@ -273,19 +276,9 @@ def test_headers_are_there_when_the_app_fails(
     opened: Callable[..., Any], jpeg: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A fault of ours is told in the usual shape, with all headers, and without a word of it."""
+    monkeypatch.setattr(Recogniser, "answer_and_embed", lambda *_: 1 / 0)
     with opened() as broken:
-        monkeypatch.setattr(
-            type(broken.app.state.service.recogniser), "answer", lambda *_: 1 / 0, raising=True
-        )
-        import io
-
-        from PIL import Image
-
-        file = io.BytesIO()
-        Image.new("RGB", (80, 80)).save(file, "PNG")
-        answer = broken.post(
-            PREDICT, content=file.getvalue(), headers={"Content-Type": "image/png"}
-        )
+        answer = broken.post(PREDICT, content=jpeg(), headers=IMAGE)
     assert answer.status_code == 500
     assert answer.json()["error"]["code"] == "internal"
     assert "division" not in answer.text
@@ -357,3 +350,31 @@ def test_paths_lead_nowhere_else(client: TestClient, path: str) -> None:
     assert answer.status_code == 404
     assert "root:" not in answer.text
     assert "import" not in answer.text
+
+
+def writes(app: Any) -> set[str]:
+    """Return the paths of all routes that a POST can be sent to, with a number for what varies."""
+    found: set[str] = set()
+    waiting = list(app.routes)
+    while waiting:
+        route = waiting.pop()
+        waiting += getattr(getattr(route, "original_router", None), "routes", [])
+        if "POST" in (getattr(route, "methods", None) or ()):
+            found.add(re.sub(r"\{[^}]*\}", "1", route.path))
+    return found
+
+
+def test_no_route_forgets_the_form_s_token(opened: Callable[..., Any], tmp_path: Path) -> None:
+    """Every route that writes refuses a session's form without its token, Teach's too."""
+    with opened(token=TOKEN, allow_teach=True) as client:
+        assert client.post("/login", data={"token": TOKEN}).status_code == 303
+        paths = writes(client.app)
+        assert {"/", "/login", "/logout", PREDICT} < paths
+        assert any("teach" in path for path in paths)
+        for path in paths:
+            form = client.post(path, data={"csrf": "x", "k": "1"})
+            files = client.post(path, data={"csrf": "x"}, files={"photos": ("a.jpg", b"x")})
+            plain = client.post(path, content=b"x", headers=IMAGE)
+            for answer in (form, files, plain):
+                assert answer.status_code == 403, path
+                assert answer.json()["error"]["code"] == "csrf"

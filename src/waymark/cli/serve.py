@@ -52,7 +52,6 @@ def serve(
     Photos are answered and forgotten. Without --host only this machine can reach it.
     """
     from waymark.bundle.format import find_bundle
-    from waymark.recognise.recogniser import Recogniser
     from waymark.serve.run import Serving, address, listen, run
     from waymark.serve.settings import MB, Settings
 
@@ -73,8 +72,8 @@ def serve(
         log="off" if quiet else "json",
     )
     options = {"unknown_threshold": unknown_threshold}
-    Recogniser.from_bundle(bundle, **options)  # what is wrong with it is said here, not in a log
     serving = Serving(bundle=str(find_bundle(bundle)), settings=settings, options=options)
+    serving.check()
     with listen(settings) as listening:
         typer.echo(f"waymark serves at {address(settings, listening)} (Ctrl-C stops it)")
         run(serving, listening)

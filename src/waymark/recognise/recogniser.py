@@ -157,25 +157,21 @@ class Recogniser:
                 )
                 seen += 1
 
-    def answer(
-        self, views: NDArray[np.float32], k: int = 5, *, names: list[str] | None = None
-    ) -> list[Prediction]:
+    def answer_and_embed(
+        self, views: NDArray[np.float32], k: int = 5
+    ) -> tuple[list[Prediction], NDArray[np.float32]]:
         """Name the landmark in photos that somebody else has decoded.
 
         Args:
             views: (N, V, 3, size, size) float32: `views.photo_views` of each photo.
             k: number of guesses a photo.
-            names: what to call each photo; "" where None.
-        """
-        return self.answer_and_embed(views, k, names=names)[0]
 
-    def answer_and_embed(
-        self, views: NDArray[np.float32], k: int = 5, *, names: list[str] | None = None
-    ) -> tuple[list[Prediction], NDArray[np.float32]]:
-        """Do as `answer` does; also return the embeddings, (N, D) float32."""
+        Returns:
+            The predictions, of photos named "", and their embeddings, (N, D) float32.
+        """
         _check_k(k)
         arrays = self._run(views, self._outputs)
-        return self._decide(names or [""] * len(views), arrays, k), arrays[EMBEDDING]
+        return self._decide([""] * len(views), arrays, k), arrays[EMBEDDING]
 
     def embed(self, photos: Iterable[Source], *, workers: int | None = None) -> NDArray[np.float32]:
         """Turn photos into feature vectors.

@@ -6,6 +6,7 @@ Out: JSON, as `schemas` describes it; every error in the shape of `problems`.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Annotated, Any
 
@@ -26,6 +27,7 @@ from waymark.serve.service import Service
 from waymark.serve.settings import MAX_K
 from waymark.serve.uploads import read_body, read_form
 
+_NO_TOKEN: dict[str, Any] = {"security": []}  # monitors have none
 _FLAGS = {"on": True, "1": True, "true": True, "yes": True}
 _FLAGS |= {"off": False, "0": False, "false": False, "no": False, "": False}
 _RAW = ("image/", "application/octet-stream")
@@ -161,7 +163,12 @@ def monitor_router(service: Service) -> APIRouter:
         200: {"description": "It is.", "content": {"application/json": {}}}
     }
 
-    @router.get("/healthz", summary="Is the process alive?", responses=alive)
+    @router.get(
+        "/healthz",
+        summary="Is the process alive?",
+        responses={**alive, 421: ERRORS[421]},
+        openapi_extra=_NO_TOKEN,
+    )
     async def healthz() -> Response:
         """Answer as long as the event loop turns."""
         return reply({"status": "alive"})
@@ -169,7 +176,8 @@ def monitor_router(service: Service) -> APIRouter:
     @router.get(
         "/readyz",
         summary="Does it take photos?",
-        responses={**alive, 503: ERRORS[503]},
+        responses={**alive, 421: ERRORS[421], 503: ERRORS[503]},
+        openapi_extra=_NO_TOKEN,
     )
     async def readyz() -> Response:
         """Answer 200 once the bundle is loaded and decoders run, until the server stops."""
@@ -194,7 +202,8 @@ def monitor_router(service: Service) -> APIRouter:
     )
     async def metrics() -> Response:
         """Return the sum over all workers."""
-        return Response(service.metrics.text(), headers={"Content-Type": CONTENT_TYPE})
+        text = await asyncio.to_thread(service.metrics.text)  # it reads the files of all workers
+        return Response(text, headers={"Content-Type": CONTENT_TYPE})
 
     return router
 

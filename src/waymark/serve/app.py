@@ -115,7 +115,16 @@ def create_app(
         *((teach_router(service, teacher), teach_pages(service, teacher)) if teacher else ()),
     ):
         app.include_router(router)
+    if keys.needed:
+        _ask_for_token(app)
     return app
+
+
+def _ask_for_token(app: FastAPI) -> None:
+    """Say in the OpenAPI description that callers show a token."""
+    described = app.openapi()
+    described["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+    described["security"] = [{"token": []}]
 
 
 def answer(request: Request, service: Service, problem: Problem) -> Response:

@@ -17,6 +17,7 @@ import json
 import socket
 import struct
 import sys
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -82,7 +83,8 @@ def confine(max_memory: int) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     hard = resource.getrlimit(resource.RLIMIT_AS)[1]
     most = max_memory if hard == resource.RLIM_INFINITY else min(max_memory, hard)
-    resource.setrlimit(resource.RLIMIT_AS, (most, most))
+    with suppress(ValueError, OSError):  # macOS has no such limit
+        resource.setrlimit(resource.RLIMIT_AS, (most, most))
 
 
 def answer(data: bytes, max_pixels: int, flags: int, setup: Setup) -> tuple[Any, list[bytes]]:
@@ -141,7 +143,5 @@ def serve(link: socket.socket) -> None:
 
 
 if __name__ == "__main__":
-    from contextlib import suppress
-
     with suppress(EOFError, ConnectionError), socket.socket(fileno=int(sys.argv[1])) as given:
         serve(given)

@@ -9,10 +9,12 @@ Mercator's projection: shapes stay true at every zoom, which a place in the nort
 
 from __future__ import annotations
 
+import csv
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 from waymark.gazetteer import Landmark, outline
 
@@ -110,15 +112,26 @@ def _ring(ring: list[tuple[float, float]]) -> str:
 
 
 def towns(landmarks: Iterable[Landmark]) -> list[tuple[str, float, float]]:
-    """Return name, x and y (units) of the places that landmarks stand in, to find one's way by."""
+    """Return name, x and y (units) of places to find one's way by, those to name first first.
+
+    They are large cities of the world, then the places that landmarks stand in.
+    """
+    found = dict(_cities())
     standing: dict[str, list[tuple[float, float]]] = {}
     for one in landmarks:
-        if one.place and one.lat is not None and one.lon is not None:
+        if one.place and one.place not in found and one.lat is not None and one.lon is not None:
             standing.setdefault(one.place, []).append((one.lat, one.lon))
-    return [
-        (
-            place,
-            *project(sum(lat for lat, _ in at) / len(at), sum(lon for _, lon in at) / len(at)),
-        )
-        for place, at in sorted(standing.items(), key=lambda item: (-len(item[1]), item[0]))
-    ]
+    for place, at in standing.items():
+        middle = (sum(lat for lat, _ in at) / len(at), sum(lon for _, lon in at) / len(at))
+        found[place] = project(*middle)
+    return [(name, *point) for name, point in found.items()]
+
+
+@cache
+def _cities() -> dict[str, tuple[float, float]]:
+    """Return where large cities lie, units; the file has them to a tenth of a degree."""
+    with (Path(__file__).parent / "towns.csv").open(encoding="utf-8", newline="") as file:
+        return {
+            row["name"]: project(float(row["lat"]), float(row["lon"]))
+            for row in csv.DictReader(file)
+        }

@@ -32,7 +32,7 @@ _TYPES = {
     ".svg": "image/svg+xml",
 }
 MAX_QUERY = 200  # characters
-MOST_NAMES = 5000  # landmarks to complete a correction from
+MOST_NAMES = 5000  # landmarks offered without JavaScript on the Teach page
 MOST_PINS = 3000  # landmarks on one map
 
 
@@ -81,7 +81,6 @@ def identify_page(
             if one.lat is not None and one.lon is not None
         ],
         countries=countries(landmarks),
-        names=sorted({one.name for one in landmarks[:MOST_NAMES]}, key=str.casefold),
         **(nothing | values),
     )
 

@@ -90,6 +90,11 @@ class Protocol(HttpToolsProtocol):
         del msg
         self._refuse(400)
 
+    def timeout_keep_alive_handler(self) -> None:
+        """Drop a connection that idles, or whose caller does not read the answer."""
+        if not self.transport.is_closing():
+            self.transport.abort()
+
     def _wait(self) -> None:
         self._timer = self.loop.call_later(self.head_s, self._late)
 

@@ -17,7 +17,7 @@ import tempfile
 import threading
 from dataclasses import dataclass, field
 from multiprocessing import connection, parent_process
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from prometheus_client.multiprocess import mark_process_dead
 from uvicorn.config import STARTUP_FAILURE, Config
@@ -31,6 +31,8 @@ from waymark.serve.settings import Settings
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
+
+    from waymark.recognise.session import Session
 
 _BACKLOG = 512
 _KEEP_ALIVE_S = 20
@@ -50,6 +52,16 @@ class Serving:
     bundle: str
     settings: Settings
     options: dict[str, Any] = field(default_factory=dict)
+
+    def check(self) -> None:
+        """Read the bundle, and not its network: what is wrong is said before anything starts.
+
+        Raises:
+            WaymarkError: if the bundle or an option is.
+        """
+        from waymark.recognise.recogniser import Recogniser
+
+        Recogniser.from_bundle(self.bundle, session=cast("Session", object()), **self.options)
 
     def __call__(self) -> FastAPI:
         """Load the bundle, and make the app: in the worker."""

@@ -13,16 +13,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from waymark.bundle.format import Bundle, read_bundle
+from waymark.bundle.format import read_bundle
 from waymark.errors import PhotoError, WaymarkError
 from waymark.gazetteer import Landmark
 from waymark.recognise.recogniser import Recogniser
@@ -30,34 +27,13 @@ from waymark.serve.logs import LOGGER
 from waymark.serve.neighbours import Neighbours
 from waymark.serve.problems import Problem
 from waymark.serve.service import Service, clean, describe
+from waymark.serve.teach_bundle import Version, like, taught, taught_folder
 from waymark.serve.teach_check import jpegs, looks_known, remarks
 from waymark.serve.teach_draft import LANDMARKS, MOST, REFUSED, Draft, Group, Remark
 from waymark.serve.teach_names import Names
 
-ROOM = 2**30  # bytes that must be free where bundles are written
 _PAUSE_S = 0.2  # before photos are checked, for more may be on their way
 _log = logging.getLogger(LOGGER)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Version:
-    """A bundle that was in use.
-
-    Attributes:
-        file: where it is; None of the bundle that the server was started with, if not known.
-        bundle: the first 12 hex of its SHA-256.
-        before: the version that undoing leads to.
-        learnt: names of what it was taught, new or not.
-        figures: of the photos held out; empty of the first.
-        seconds: that teaching took.
-    """
-
-    file: Path | None
-    bundle: str
-    before: Version | None = None
-    learnt: tuple[str, ...] = ()
-    figures: dict[str, Any] | None = None
-    seconds: float = 0.0
 
 
 class Teacher:
@@ -132,6 +108,7 @@ class Teacher:
             Problem: there is no room in the draft.
             Busy: there is too much to do.
         """
+        self.service.check_room(len(photos))
         known = landmark is not None and self._base_knows(landmark)
         group = self._room_for(landmark, len(photos), known=known)
         self._coming += len(photos)
@@ -140,6 +117,8 @@ class Teacher:
                 await self._add_one(group, clean(name), data, corrected=corrected)
         finally:
             self._coming -= len(photos)
+            if not (group.photos or group.refused):
+                self.draft.remove(group.key)
             self._changed(check=bool(photos))
         return group
 
@@ -149,13 +128,18 @@ class Teacher:
         except PhotoError as error:
             said = describe(error)
             kind = "truncated" if said["code"] == "truncated-photo" else "unreadable"
-            group.refused = [*group.refused, (name, Remark(kind=kind, reason=str(said["message"])))]
+            group.refused = [
+                *group.refused,
+                (name, Remark(kind=kind, reason=said["hint"] or str(error))),
+            ]
             group.refused = group.refused[-REFUSED:]
             return
         if decoded.picture is None:
             raise Problem(500, "internal", "the decoder gave no picture.", "Try again.")
         prediction = await self.service.look(decoded.views)
         data, thumb = await asyncio.to_thread(jpegs, decoded.picture)
+        if not self.draft.has(group):
+            return  # it was forgotten in the meantime
         self.draft.add(
             group,
             data,
@@ -224,7 +208,7 @@ class Teacher:
     def _changed(self, *, check: bool = False) -> None:
         self.revision += 1
         self._unchecked |= check
-        if self._unchecked and not self.busy:
+        if self._unchecked and not self.busy and not self._stopping:
             self._begin(self._check())
 
     def _begin(self, work: Any) -> None:
@@ -290,7 +274,11 @@ class Teacher:
         mark = self.mark()
         try:
             dataset = self.draft.dataset(groups)
-            file, figures, recogniser = await self._run(self._make, dataset)
+            make = partial(
+                taught, self._base, dataset, self.folder, parent=self._base_version.file,
+                progress=self._note,
+            )  # fmt: skip
+            file, figures, recogniser, neighbours = await self._run(make)
             self.version = Version(
                 file=file,
                 bundle=recogniser.bundle.short_hash,
@@ -299,7 +287,7 @@ class Teacher:
                 figures=figures,
                 seconds=time.perf_counter() - began,
             )
-            self._use(recogniser)
+            self._use(recogniser, neighbours)
             self._taught = mark
         except asyncio.CancelledError:
             raise
@@ -316,25 +304,7 @@ class Teacher:
             self.busy = ""
             self._changed()
 
-    def _make(self, dataset: Any) -> tuple[Path, dict[str, Any], Recogniser]:
-        """Teach, save and load again; runs in the thread."""
-        from waymark.training.teach import save_taught, teach
-
-        parent = self._base_version.file
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if shutil.disk_usage(self.folder).free < ROOM:
-            raise Problem(507, "full", "the disk is almost full.", "Make room, then press Teach.")
-        taught = teach(
-            self._base.bundle, dataset, cached=False, command="waymark serve --allow-teach",
-            progress=self._note,
-        )  # fmt: skip
-        self._note(0, 0, "writing the bundle")
-        file = self.folder / f"taught-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}.waymark"
-        saved = save_taught(file, taught, parent=parent)
-        file.chmod(0o600)
-        return file, taught.metrics, like(self._first, saved.bundle)
-
-    def undo(self) -> None:
+    async def undo(self) -> None:
         """Go back to the bundle that was in use before; no file is touched.
 
         Raises:
@@ -344,21 +314,26 @@ class Teacher:
         before = self.version.before
         if before is None:
             raise _conflict("there is nothing to undo.", "The bundle in use is the first.")
-        if before.before is None:
-            recogniser = self._first
-        else:
-            recogniser = self._base if before is self._base_version else self._load(before)
-        self.version, self.error, self._taught = before, None, None
-        self._use(recogniser)
-        if self._is_above(self._base_version):
-            self._rest_on(recogniser, before)
-        self._changed()
-
-    def _load(self, version: Version) -> Recogniser:
+        self.busy, self.progress = "teaching", ("going back", 0, 0)
         try:
-            return like(self._first, read_bundle(version.file or ""))
+            recogniser, neighbours = await self._run(self._load, before)
+            self.version, self.error, self._taught = before, None, None
+            self._use(recogniser, neighbours)
+            if self._is_above(self._base_version):
+                self._rest_on(recogniser, before)
+        finally:
+            self.busy = ""
+            self._changed()
+
+    def _load(self, version: Version) -> tuple[Recogniser, Neighbours | None]:
+        """Return what recognised with a version; runs in the thread."""
+        kept = {id(self._base_version): self._base}
+        try:
+            recogniser = self._first if version.before is None else kept.get(id(version))
+            recogniser = recogniser or like(self._first, read_bundle(version.file or ""))
         except (WaymarkError, OSError):
             raise _conflict("that bundle's file is gone or damaged.", "Put it back.") from None
+        return recogniser, Neighbours.beside(version.file, recogniser.bundle)
 
     def _is_above(self, version: Version) -> bool:
         """Say whether a version is none of those that led to the one in use."""
@@ -367,10 +342,9 @@ class Teacher:
             at = at.before
         return at is None
 
-    def _use(self, recogniser: Recogniser) -> None:
+    def _use(self, recogniser: Recogniser, neighbours: Neighbours | None) -> None:
         self.service.use(recogniser)
-        self.service.bundle_file = self.version.file
-        self.service.neighbours = Neighbours.beside(self.version.file, recogniser.bundle)
+        self.service.bundle_file, self.service.neighbours = self.version.file, neighbours
 
     def _rest_on(self, recogniser: Recogniser, version: Version) -> None:
         """Teach to this from now on."""
@@ -408,25 +382,6 @@ class Teacher:
         """Return what differs as soon as another bundle would come of the draft."""
         groups = [group for group in self.draft.groups.values() if group.ready]
         return [(group.key, group.landmark, [p.id for p in group.used]) for group in groups]
-
-
-def taught_folder() -> Path:
-    """Return where taught bundles are kept, unless the settings say otherwise."""
-    home = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
-    return Path(home) / "waymark" / "taught"
-
-
-def like(former: Recogniser, bundle: Bundle) -> Recogniser:
-    """Return a recogniser of another bundle with the options of a former one."""
-    manifest = former.bundle.manifest
-    own = former.decision.threshold
-    return Recogniser(
-        bundle,
-        tta=former.tta,
-        fast=former.preprocess.size != manifest.preprocess.size,
-        unknown_threshold=None if former.threshold == own else former.threshold,
-        allow_truncated=former.allow_truncated,
-    )
 
 
 def _conflict(message: str, hint: str, code: str = "not-now") -> Problem:

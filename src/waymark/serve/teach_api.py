@@ -128,7 +128,7 @@ def teach_router(service: Service, teacher: Teacher) -> APIRouter:
     async def undo(request: Request) -> Response:
         """Use the bundle that was in use before; nothing is deleted."""
         await read_press(request)
-        teacher.undo()
+        await teacher.undo()
         return reply(state_of(teacher))
 
     @router.post("/forget", summary="Forget all photos", responses={**_STATE, **_WRITES})
@@ -155,7 +155,7 @@ async def take_photos(teacher: Teacher, request: Request, form: Form) -> Group:
     """
     landmark = teacher.names.find(form.fields.get("name", ""), teacher.draft.landmarks)
     waiting = {one.id: one for one in teacher.draft.landmarks}
-    landmark = with_facts(waiting.get(landmark.id, landmark), form.fields)
+    landmark = with_facts(waiting.get(landmark.id, landmark), form.fields, teacher.names.kinds)
     if not form.photos and landmark.id not in waiting:
         raise Problem(422, "no-photo", "no photo came.", "Choose 5 to 50 photos of the landmark.")
     request.state.photos = len(form.photos)

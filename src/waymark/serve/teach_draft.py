@@ -168,8 +168,11 @@ class Draft:
         file.write_bytes(data)
         photo = DraftPhoto(id=name, file=file, **facts)
         group.photos[name] = photo
-        self.groups.setdefault(group.key, group)
         return photo
+
+    def has(self, group: Group) -> bool:
+        """Say whether a group is still there."""
+        return self.groups.get(group.key) is group
 
     def find(self, photo: str) -> DraftPhoto | None:
         """Return the photo of an id."""

@@ -24,7 +24,11 @@ _WORDS = ("place", "category")
 
 
 class Names:
-    """The landmarks of one bundle, those of the gazetteer, and those that are being taught."""
+    """The landmarks of one bundle, those of the gazetteer, and those that are being taught.
+
+    Attributes:
+        kinds: the categories there are, by what they are called in plain letters.
+    """
 
     def __init__(self, known: Iterable[Landmark]) -> None:
         """Make one.
@@ -35,6 +39,8 @@ class Names:
         self._known = {one.id: one for one in known}
         others = [one for one in load_gazetteer().landmarks if one.id not in self._known]
         self._listed = Gazetteer((*self._known.values(), *others))
+        kinds = {one.category for one in self._listed.landmarks if one.category}
+        self.kinds = {_key(kind): kind for kind in sorted(kinds)}
         self._by_name: dict[str, Landmark] = {}
         for one in self._listed.landmarks:
             for text in (one.name, one.local_name, one.id):
@@ -97,12 +103,13 @@ def clean_name(text: str) -> str:
     return name
 
 
-def with_facts(landmark: Landmark, fields: Mapping[str, str]) -> Landmark:
+def with_facts(landmark: Landmark, fields: Mapping[str, str], kinds: Mapping[str, str]) -> Landmark:
     """Return the landmark with what a form says of it; fields that are empty change nothing.
 
     Args:
         landmark: what is known.
         fields: `lat` and `lon` in degrees, `place`, `country` (two letters), `category`.
+        kinds: `Names.kinds`.
 
     Raises:
         Problem: a field cannot be right.
@@ -112,7 +119,7 @@ def with_facts(landmark: Landmark, fields: Mapping[str, str]) -> Landmark:
         if text := _tidy(fields.get(field, "")):
             if len(text) > MAX_NAME:
                 raise _wrong(f"{field} has more than {MAX_NAME} characters.", "Shorten it.")
-            news[field] = text
+            news[field] = kinds.get(_key(text), text) if field == "category" else text
     country = fields.get("country", "").strip().upper()
     if country:
         if not (len(country) == 2 and country.isascii() and country.isalpha()):

@@ -75,7 +75,7 @@ async def _act(teacher: Teacher, request: Request, form: Form) -> None:
     elif what == "teach":
         teacher.start()
     elif what == "undo":
-        teacher.undo()
+        await teacher.undo()
     elif what == "forget":
         teacher.forget()
     else:
@@ -101,6 +101,7 @@ def _page(
             "least": LEAST,
             "most": MOST,
             "names": sorted({one.name for one in landmarks}, key=str.casefold)[:MOST_NAMES],
+            "tells": bool(service.recogniser.bundle.manifest.categories),
             "kinds": sorted(kind.replace("_", " ") for kind in kinds),
             "all_countries": sorted(
                 ((code, one.name) for code, one in country_table().items()),

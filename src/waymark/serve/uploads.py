@@ -48,14 +48,15 @@ class Form:
 
 
 async def read_body(request: Request) -> bytes:
-    """Read a whole body.
+    """Read a whole body that is no form.
 
     Raises:
-        Problem: if it is too large, or does not come in time.
+        Problem: if it is too large, or does not come in time; or owes a form's token.
         Busy: if the server has no room for it.
         Gone: if the caller hangs up.
     """
-    return b"".join([chunk async for chunk in _chunks(request)])
+    _check_token(request, "")
+    return await _all(request)
 
 
 async def read_form(request: Request) -> Form:
@@ -71,7 +72,7 @@ async def read_form(request: Request) -> Form:
         service: Service = request.app.state.service
         form = await _multipart(request, options.get(b"boundary", b""), service)
     elif kind == b"application/x-www-form-urlencoded":
-        body = (await read_body(request))[: _MAX_FIELDS * _MAX_FIELD]
+        body = (await _all(request))[: _MAX_FIELDS * _MAX_FIELD]
         pairs = parse_qsl(body.decode("utf-8", "replace"), max_num_fields=None)
         form = Form(fields=dict(pairs[:_MAX_FIELDS]))
     else:
@@ -82,12 +83,21 @@ async def read_form(request: Request) -> Form:
             "Send multipart/form-data with the field `photos`, or an image's bytes with its "
             "Content-Type.",
         )
+    _check_token(request, form.fields.get("csrf", ""))
+    return form
+
+
+def _check_token(request: Request, shown: str) -> None:
+    """Refuse what `safety.Guard` let pass only because a form may hold its token."""
     owed = getattr(request.state, "csrf_owed", None)
-    if owed is not None and not owed(form.fields.get("csrf", "")):
+    if owed is not None and not owed(shown):
         raise Problem(
             403, "csrf", "the form's token is missing or old.", "Load the page again, and resend."
         )
-    return form
+
+
+async def _all(request: Request) -> bytes:
+    return b"".join([chunk async for chunk in _chunks(request)])
 
 
 async def _chunks(request: Request) -> AsyncIterator[bytes]:

@@ -10,6 +10,7 @@ Source: https://cloud.google.com/vision/docs/reference/rest/v1/images/annotate
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import json
@@ -43,9 +44,9 @@ def vision_router(service: Service) -> APIRouter:
     async def annotate(request: Request) -> Response:
         """Each request has its own response; what is wrong with one is told in its place."""
         service.check_room()
-        wanted = _requests(await read_body(request), service.settings.max_photos)
+        body = await read_body(request)  # tens of megabytes of base64 are not for the event loop
+        wanted, read = await asyncio.to_thread(_parse, body, service.settings.max_photos)
         request.state.photos = len(wanted)
-        read = [_read(one) for one in wanted]
         photos = [("", one) for one in read if isinstance(one, bytes)]
         said = iter(await service.predict(photos, k=MAX_K, size=True) if photos else [])
         responses = [
@@ -55,6 +56,12 @@ def vision_router(service: Service) -> APIRouter:
         return reply({"responses": responses})
 
     return router
+
+
+def _parse(body: bytes, most: int) -> tuple[list[dict[str, Any]], list[bytes | dict[str, Any]]]:
+    """Return the requests of a body, and the photo of each or what is wrong with it."""
+    wanted = _requests(body, most)
+    return wanted, [_read(one) for one in wanted]
 
 
 def _requests(body: bytes, most: int) -> list[dict[str, Any]]:

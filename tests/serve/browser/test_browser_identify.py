@@ -90,7 +90,7 @@ def test_photos_come_in_other_ways(site: str, visit: Visit, event: str, hands: A
     assert page.locator(".answer:not(.wrong) h2").inner_text() == "Golden Gate Bridge"
     assert page.inner_text("#status") == "2 photos, 1 recognised."
     page.click("#copy-all")
-    expect(page.locator("#status")).to_have_text("Copied 1 answers.")
+    expect(page.locator("#status")).to_have_text("Copied 1 answer.")
     assert len(json.loads(page.evaluate("navigator.clipboard.readText()"))) == 1
 
 

@@ -9,7 +9,18 @@ export const CLASSES = Number(facts.querySelector("[data-classes]").dataset.clas
 const countries = new Map([...facts.querySelectorAll("[value]")].map((one) => [one.value, one]));
 const LATIN = /^\P{L}*\p{Script=Latin}/u;
 
-const where = (guess) => [guess.place, guess.country && (countries.get(guess.country)?.textContent ?? guess.country)].filter(Boolean).join(", ");
+const country = (code) => code && (countries.get(code)?.textContent ?? code);
+const joined = (parts, by) => parts.filter((one) => one?.length ?? one).flatMap((one, i) => (i ? [by, one] : [one]));
+
+// each name keeps its direction to itself
+function where(guess) {
+  return joined([guess.place && [el("bdi", {}, guess.place)], country(guess.country)], ", ");
+}
+
+function whereAndWhat(guess) {
+  const category = guess.category && [el("bdi", {}, guess.category.replaceAll("_", " "))];
+  return el("p", { class: "where" }, joined([where(guess), category], " · "));
+}
 
 function bar(score) {
   return svg("svg", { class: "bar", viewBox: "0 0 100 6", preserveAspectRatio: "none", "aria-hidden": "true" },
@@ -18,9 +29,9 @@ function bar(score) {
 
 function local(guess) {
   if (!guess.local_name || guess.local_name === guess.name) return null;
-  const country = countries.get(guess.country);
-  const fits = country?.lang && LATIN.test(guess.local_name) === (country.dataset.latin === "1");
-  return el("p", { class: "local", dir: "auto", lang: fits ? country.lang : null }, guess.local_name);
+  const spoken = countries.get(guess.country);
+  const fits = spoken?.lang && LATIN.test(guess.local_name) === (spoken.dataset.latin === "1");
+  return el("p", { class: "local", dir: "auto", lang: fits ? spoken.lang : null }, guess.local_name);
 }
 
 export function guesses(rows) {
@@ -41,7 +52,8 @@ function place(guess) {
   const drawn = frame(`Map of where ${guess.name} is`);
   const made = el("figure", { class: "place" }, drawn, el("figcaption", {},
     el("span", { class: "fixed" }, `${side(guess.lat, "N", "S")}, ${side(guess.lon, "E", "W")}`), " ",
-    el("a", { href: osm(guess.lat, guess.lon), target: "_blank", rel: "noopener noreferrer" }, "OpenStreetMap", el("span", { class: "gone" }, ", opens a new tab"))));
+    el("a", { href: osm(guess.lat, guess.lon), target: "_blank", rel: "noopener noreferrer" },
+      "OpenStreetMap", el("span", { class: "gone" }, ", opens a new tab"))));
   const map = liven(drawn);
   map.look(guess.lat, guess.lon);
   map.pin(guess.lat, guess.lon, guess.name);
@@ -51,15 +63,17 @@ function place(guess) {
 function neighbours(rows) {
   if (!rows?.length) return null;
   return el("section", { class: "neighbours" }, el("h3", {}, "Nearest photos it learnt from"),
-    el("ul", {}, rows.map((row) => el("li", {}, el("img", { src: row.src, alt: "" }), el("span", {}, el("bdi", {}, row.label)), " ",
+    el("ul", {}, rows.map((row) => el("li", {},
+      el("img", { src: row.src, alt: "" }), el("span", {}, el("bdi", {}, row.label)), " ",
       el("small", {}, `${percent(row.similarity)} alike`)))));
 }
 
 function camera(said, asked) {
   if (!asked) return null;
   const metres = said.predictions[0].distance_m;
-  if (metres !== null && metres !== undefined) return el("p", { class: "camera" }, `Taken ${distance(metres)} from there, says the camera.`);
-  return said.camera ?? said.gps ? null : el("p", { class: "camera" }, "The photo does not say where it was taken.");
+  const line = (text) => el("p", { class: "camera" }, text);
+  if (typeof metres === "number") return line(`Taken ${distance(metres)} from there, says the camera.`);
+  return said.camera ? null : line("The photo does not say where it was taken.");
 }
 
 /** The words for a photo that was recognised, or was not. */
@@ -68,11 +82,12 @@ function words(said, k, useGps) {
   const heading = (text) => el("h2", { tabindex: "-1" }, text);
   if (!said.known) {
     return [heading("I don't know this place"),
-      el("p", { class: "where" }, `It does not look like any of the ${CLASSES.toLocaleString("en")} landmarks I have learnt.`),
+      el("p", { class: "where" },
+        `It does not look like any of the ${CLASSES.toLocaleString("en")} landmarks I have learnt.`),
       el("details", { class: "nearest" }, el("summary", {}, "Nearest guesses"), guesses(rows))];
   }
   return [heading(el("bdi", {}, best.name)), local(best),
-    el("p", { class: "where" }, [where(best), best.category?.replaceAll("_", " ")].filter(Boolean).join(" · ")), camera(said, useGps), guesses(rows)];
+    whereAndWhat(best), camera(said, useGps), guesses(rows)];
 }
 
 /** What the API said, without pictures, cut to k guesses: what is copied. */
@@ -94,14 +109,17 @@ export function spoken(said) {
 export function card(name, picture, ask) {
   const image = el("img", { src: picture, alt: "Your photo" });
   const shot = el("div", { class: "shot" }, image);
-  image.addEventListener("error", () => image.replaceWith(el("p", { class: "blind" }, "This browser cannot show this kind of photo.")));
+  const blind = el("p", { class: "blind" }, "This browser cannot show this kind of photo.");
+  image.addEventListener("error", () => image.replaceWith(blind));
   const file = el("p", { class: "file" }, el("bdi", {}, name));
   const text = el("div", { class: "said" });
   const root = el("article", { class: "answer", tabindex: "-1" }, shot, text);
   let said = null, heat = null;
 
-  const heatButton = el("button", { type: "button", class: "button heat", "aria-pressed": "false", onclick: toggleHeat }, "What it looked at");
-  const remove = () => el("button", { type: "button", class: "link right", onclick: ask.remove }, "Remove", el("span", { class: "gone" }, ` ${name}`));
+  const button = (kind, onclick, ...text) => el("button", { type: "button", class: kind, onclick }, ...text);
+  const heatButton = button("button heat", toggleHeat, "What it looked at");
+  heatButton.setAttribute("aria-pressed", "false");
+  const remove = () => button("link right", ask.remove, "Remove", el("span", { class: "gone" }, ` ${name}`));
 
   function reset(kind, ...content) {
     root.className = `answer ${kind}`.trim();
@@ -117,7 +135,7 @@ export function card(name, picture, ask) {
   function refuse(error) {
     reset("wrong", el("h2", { tabindex: "-1" }, error.code === "offline" ? "No answer" : "This photo can't be used"),
       el("p", { class: "why" }, error.message), error.hint && el("p", { class: "why" }, error.hint));
-    root.append(el("div", { class: "more" }, el("button", { type: "button", class: "button", onclick: ask.again }, "Try again"), remove()));
+    root.append(el("div", { class: "more" }, button("button", ask.again, "Try again"), remove()));
   }
 
   function show(answer, k, useGps) {

@@ -16,9 +16,11 @@ export async function post(address, form, { onWait = () => {} } = {}) {
   for (let attempt = 1; ; attempt += 1) {
     let answer;
     try {
-      answer = await fetch(address, { method: "POST", body: form, headers: { "X-CSRF-Token": csrf(), Accept: "application/json" } });
+      const headers = { "X-CSRF-Token": csrf(), Accept: "application/json" };
+      answer = await fetch(address, { method: "POST", body: form, headers });
     } catch {
-      throw new Refused({ code: "offline", message: "The server does not answer.", hint: "Is waymark serve still running? Then try again." });
+      const hint = "Is waymark serve still running? Then try again.";
+      throw new Refused({ code: "offline", message: "The server does not answer.", hint });
     }
     if (answer.status === 503 && attempt < TRIES) {
       onWait();

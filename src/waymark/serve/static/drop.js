@@ -1,6 +1,7 @@
 // Photos dropped, pasted, picked or taken: each way ends in the same call.
 
-const isPhoto = (file) => file.type.startsWith("image/") || /\.(hei[cf]|avif|jpe?g|png|webp|tiff?|bmp|gif)$/i.test(file.name);
+const ENDINGS = /\.(hei[cf]|avif|jpe?g|png|webp|tiff?|bmp|gif)$/i; // some systems have no type for a few
+const isPhoto = (file) => file.type.startsWith("image/") || ENDINGS.test(file.name);
 
 /**
  * Call `take(photos, others)` with photos that come in, and how many files were none.
@@ -26,5 +27,9 @@ export function watch(zone, inputs, take) {
     mark(-depth);
     give(event.dataTransfer.files);
   });
-  addEventListener("paste", (event) => { if (event.clipboardData?.files.length) { event.preventDefault(); give(event.clipboardData.files); } });
+  addEventListener("paste", (event) => {
+    if (!event.clipboardData?.files.length) return;
+    event.preventDefault();
+    give(event.clipboardData.files);
+  });
 }

@@ -134,7 +134,9 @@ by("clear").addEventListener("click", () => {
 
 by("copy-all").addEventListener("click", async (event) => {
   const all = entries.map((entry) => entry.card.plain(k())).filter(Boolean);
-  say(await copy(JSON.stringify(all, null, 2)) ? `Copied ${all.length} answers.` : "This browser does not let me copy; use Show JSON.");
+  const done = await copy(JSON.stringify(all, null, 2));
+  const count = `${all.length} answer${all.length === 1 ? "" : "s"}`;
+  say(done ? `Copied ${count}.` : "This browser does not let me copy; use Show JSON.");
   event.target.focus();
 });
 

@@ -10,7 +10,8 @@ const frame = document.querySelector("[data-map]");
 const map = frame && liven(frame);
 const pins = new Map([...document.querySelectorAll(".pins a")].map((one) => [one.getAttribute("href").slice(1), one]));
 
-const fold = (text) => text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase().replace(/ı/g, "i").replace(/[^\p{L}\p{N}]+/gu, " ").trim();
+const fold = (text) => text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase().replace(/ı/g, "i")
+  .replace(/[^\p{L}\p{N}]+/gu, " ").trim();
 const words = new Map(rows.map((row) => [row, ` ${fold(row.dataset.words)}`]));
 
 function narrow() {

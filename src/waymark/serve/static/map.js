@@ -23,6 +23,8 @@ export function unproject(x, y) {
 
 const pen = document.createElement("canvas").getContext("2d");
 
+const short = (name) => (name.length > 34 ? `${name.slice(0, 33)}…` : name);
+
 /** How wide words are, in pixels, at one pixel of font size. */
 function breadth(words, weight) {
   pen.font = `${weight} 100px system-ui, sans-serif`;
@@ -90,7 +92,7 @@ export function liven(frame, { pick = null } = {}) {
     const labels = [], marks = [];
     taken.push([x + width - 62 * unit, y, x + width, y + 156 * unit]); // the buttons
     if (pinned) {
-      const { x: px, y: py, name } = pinned, size = LABEL * 1.1 * unit;
+      const { x: px, y: py } = pinned, name = short(pinned.name), size = LABEL * 1.1 * unit;
       const across = breadth(name, 600) * size, gap = 14 * unit, edge = 6 * unit;
       const limit = (at) => x + width - (at < y + 160 * unit ? 62 * unit : edge); // left of the buttons
       let [left, top] = [px + gap, py + size * 0.35];
@@ -120,7 +122,8 @@ export function liven(frame, { pick = null } = {}) {
   }
 
   function text(left, top, words, size, halo) {
-    return svg("text", { x: left.toFixed(2), y: top.toFixed(2), "font-size": size.toFixed(2), "stroke-width": halo.toFixed(2) }, words);
+    const [x, y, high, broad] = [left, top, size, halo].map((one) => one.toFixed(2));
+    return svg("text", { x, y, "font-size": high, "stroke-width": broad }, words);
   }
 
   function zoom(factor, at = centre) {
@@ -133,7 +136,8 @@ export function liven(frame, { pick = null } = {}) {
 
   function point(event) {
     const box = drawing.getBoundingClientRect();
-    return [x + ((event.clientX - box.left) / box.width) * width, y + ((event.clientY - box.top) / box.height) * height];
+    const [across, down] = [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height];
+    return [x + across * width, y + down * height];
   }
 
   buttons.in.addEventListener("click", () => zoom(0.5, pinned ? [pinned.x, pinned.y] : centre));
@@ -180,7 +184,8 @@ export function liven(frame, { pick = null } = {}) {
     held.set(event.pointerId, now);
     if (others.length) {
       const apart = (one) => Math.hypot(one[0] - others[0][0], one[1] - others[0][1]) || 1;
-      zoom(apart(before) / apart(now), point({ clientX: (now[0] + others[0][0]) / 2, clientY: (now[1] + others[0][1]) / 2 }));
+      const [clientX, clientY] = [0, 1].map((axis) => (now[axis] + others[0][axis]) / 2);
+      zoom(apart(before) / apart(now), point({ clientX, clientY }));
     } else {
       centre = [centre[0] - (now[0] - before[0]) * perPixel(), centre[1] - (now[1] - before[1]) * perPixel()];
       draw();

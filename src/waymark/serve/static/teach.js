@@ -104,6 +104,10 @@ async function send(files) {
 
 watch(form.querySelector("[data-drop]"), [by("photos"), by("take")], take);
 form.addEventListener("submit", (event) => { event.preventDefault(); flush(); });
+form.addEventListener("reset", () => {
+  waiting.length = 0;
+  setTimeout(() => { point(); by("name").focus(); }); // once the fields are empty
+});
 
 // The draft.
 
@@ -120,6 +124,7 @@ function place(text) {
     if (old) image.replaceWith(old);
   }
   before.replaceWith(document.adoptNode(fresh));
+  document.querySelector(".foot").replaceChildren(...page.querySelector(".foot").childNodes);
   by("problem").replaceChildren(...page.getElementById("problem").childNodes);
   if (within && value) {
     const [what, on] = value.split(":");
@@ -128,7 +133,7 @@ function place(text) {
   }
   if (was === "teaching" && fresh.dataset.busy !== "teaching") {
     const learnt = fresh.querySelector("#learnt");
-    say(fresh.querySelector(".problem")?.textContent.trim() ?? learnt?.textContent.trim() ?? "");
+    say(fresh.querySelector(".problem")?.textContent.trim() ?? "");
     learnt?.focus();
   }
   follow();

@@ -1,0 +1,33 @@
+"""The tables of the journal: what waymark wrote into sidecars, and what stood there before.
+
+`before` is the whole sidecar of before, compressed: what `undo` gives back. A file's state is
+`planned` until the sidecar is replaced, then `written`; `dropped` if that did not come to pass;
+`undoing` and then `undone` when it is taken back. One write is `open` until it is through.
+"""
+
+JOURNAL = """
+CREATE TABLE writes (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    at TEXT NOT NULL,
+    command TEXT NOT NULL,
+    options TEXT NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('open', 'done'))
+);
+CREATE TABLE written_files (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    write_id INTEGER NOT NULL REFERENCES writes (id),
+    kind TEXT NOT NULL CHECK (kind IN ('sidecar', 'embedded')),
+    photo BLOB NOT NULL,
+    file BLOB NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('planned', 'written', 'dropped', 'undoing', 'undone')),
+    before_sha256 BLOB,
+    before BLOB,
+    after_sha256 BLOB NOT NULL,
+    mark TEXT NOT NULL,
+    added TEXT NOT NULL
+);
+CREATE INDEX written_files_by_file ON written_files (file, id);
+CREATE INDEX written_files_by_write ON written_files (write_id, id);
+CREATE INDEX written_files_unsettled ON written_files (state)
+    WHERE state IN ('planned', 'undoing');
+"""

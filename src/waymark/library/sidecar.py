@@ -1,0 +1,305 @@
+"""An XMP sidecar: add what waymark says of a photo to it, and take just that out again.
+
+In:  the bytes of a sidecar, by whatever program, and a `Mark`.
+Out: the changed bytes, and the part of the mark that was not there before.
+
+Only text is put in; no other byte changes, but for the two forms that have to be opened to
+hold more: a keyword list that is a single text or an attribute becomes a list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from waymark.errors import SidecarError
+from waymark.library.sidecar_edit import Edits, bag_of, described
+from waymark.library.sidecar_forms import (
+    ABOUT, BAG, HIERARCHY, LATITUDE, LI, LONGITUDE, METHOD, RADIUS, SEQ, SHOWN, SUBJECT, TAGS,
+    WAYMARK, Node, entry, listed, positioned,
+)  # fmt: skip
+from waymark.library.sidecar_mark import Estimate, Mark, Shown
+from waymark.library.sidecar_parse import RDF, Element, Packet
+from waymark.library.sidecar_read import (
+    container_of, folded, has_position, is_simple, items, names_place, own_text, same_degrees,
+    same_place, shown_of, texts,
+)  # fmt: skip
+from waymark.library.sidecar_text import decode_sidecar
+
+_EMPTY = (
+    '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>\n'
+    '<x:xmpmeta xmlns:x="adobe:ns:meta/" x:xmptk="waymark">\n'
+    ' <rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">\n'
+    " </rdf:RDF>\n"
+    "</x:xmpmeta>\n"
+    '<?xpacket end="w"?>\n'
+).encode()
+# name of the list, the form of a new one, and where a mark keeps its values
+_LISTS = ((SUBJECT, BAG, "subject"), (TAGS, SEQ, "tags"), (HIERARCHY, BAG, "hierarchy"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Merged:
+    """A sidecar with a mark in it.
+
+    Attributes:
+        data: its bytes; those that went in where nothing had to be added.
+        added: the part of the mark that was not there before.
+        notes: what could not be added, and why.
+    """
+
+    data: bytes
+    added: Mark
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cleared:
+    """A sidecar without what had been added to it.
+
+    Attributes:
+        data: its bytes; None where nothing of anybody is left in it.
+        notes: what of the mark stays, as somebody changed it since.
+    """
+
+    data: bytes | None
+    notes: tuple[str, ...] = ()
+
+
+def merge(data: bytes | None, mark: Mark) -> Merged:
+    """Add a mark to a sidecar; what is there already is not added again.
+
+    Args:
+        data: the sidecar's bytes; None begins a new one.
+        mark: what to say.
+
+    Raises:
+        SidecarError: the sidecar cannot be read, or is of a form that waymark cannot extend.
+    """
+    source = decode_sidecar(_EMPTY if data is None else data)
+    packet = Packet(source.text)
+    edits, notes, block, hollow = Edits(packet), [], list[Node](), list[str]()
+    new: dict[str, tuple[str, ...]] = {}
+    for name, kind, field in _LISTS:
+        there = {folded(text) for text in texts(packet, name)}
+        values = [value for value in getattr(mark, field) if folded(value) not in there]
+        if not values:
+            continue
+        if not packet.has(name):
+            block.append(listed(name, kind, values))
+        elif not _extend(edits, name, kind, values, block, hollow):
+            notes.append(f"{_short(name)} has a form that cannot be extended; it stays as it is")
+            continue
+        new[field] = tuple(values)
+    shown = mark.shown if mark.shown and not names_place(packet, mark.shown) else None
+    if shown and not _show(edits, shown, block, hollow):
+        notes.append("LocationShown has a form that cannot be extended; it stays as it is")
+        shown = None
+    facts = _state(edits, mark.facts, block)
+    estimate = mark.estimate
+    if estimate and (has_position(packet) or packet.has(METHOD) or packet.has(RADIUS)):
+        if not _is_estimate(packet, estimate):
+            notes.append("has a position already, which stays")
+        estimate = None
+    block += positioned(estimate) if estimate else ()
+    if block:
+        _append(edits, block)
+    added = Mark(shown=shown, estimate=estimate, facts=facts, hollow=tuple(hollow), **new)
+    if not edits:
+        return Merged(data=_EMPTY if data is None else data, added=added, notes=tuple(notes))
+    edits.tidy(())
+    text = edits.text()
+    Packet(text)  # what is written can be read
+    return Merged(data=source.encode(text), added=added, notes=tuple(notes))
+
+
+def take_back(data: bytes, added: Mark) -> Cleared:
+    """Take out of a sidecar what a merge added, and nothing else.
+
+    Keywords and values that somebody changed since are no longer waymark's, and stay.
+
+    Args:
+        data: the sidecar as it is now.
+        added: what `merge` said that it added.
+
+    Raises:
+        SidecarError: the sidecar cannot be read.
+    """
+    source = decode_sidecar(data)
+    packet = Packet(source.text)
+    edits, notes = Edits(packet), list[str]()
+    for name, _, field in _LISTS:
+        for value in getattr(added, field):
+            _drop_value(edits, name, value)
+    if added.shown and not _drop_shown(edits, added.shown) and names_place(packet, added.shown):
+        notes.append("the place shown was changed since, and stays")
+    for fact, value in added.facts:
+        name = f"{{{WAYMARK}}}{fact}"
+        if not _drop_simple(edits, name, value) and packet.has(name):
+            notes.append(f"waymark:{fact} was changed since, and stays")
+    if added.estimate and not _drop_estimate(edits, added.estimate):
+        notes.append("the position was changed since, and stays")
+    if not edits:
+        return Cleared(data=data, notes=tuple(notes))
+    edits.tidy(added.hollow)
+    text = edits.text()
+    left = Packet(text)
+    empty = left.rdf is None or not any(True for _ in left.rdf.iterchildren("*"))
+    return Cleared(data=None if empty else source.encode(text), notes=tuple(notes))
+
+
+def _append(edits: Edits, block: Sequence[Node]) -> None:
+    """Put properties into a description of their own, after all others."""
+    packet = edits.packet
+    first = next(iter(packet.descriptions), None)
+    about = "" if first is None else first.get(ABOUT, first.get("about", ""))
+    whole = described(about, block)
+    if packet.rdf is None:
+        edits.put(packet.root, [Node(f"{{{RDF}}}RDF", children=(whole,))])
+    else:
+        edits.put(packet.rdf, [whole])
+
+
+def _extend(
+    edits: Edits, name: str, kind: str, values: Sequence[str], block: list[Node], hollow: list[str]
+) -> bool:
+    """Add values to a list that is there in some form; False where the form forbids it."""
+    packet = edits.packet
+    found = packet.elements(name)
+    for element in found:
+        container = container_of(element)
+        if container is not None:
+            if not any(True for _ in container.iterchildren("*")):
+                hollow.append(name)
+            edits.put(container, [Node(LI, value) for value in values])
+            return True
+    if found:
+        if not is_simple(found[0]):
+            return False
+        _open(edits, found[0], kind, values)
+        return True
+    top, value = packet.attributes(name)[0]
+    if len(packet.attributes(name)) > 1:
+        return False
+    edits.drop_attribute(top, name)
+    block.append(listed(name, kind, [value, *values] if value.strip() else values))
+    return True
+
+
+def _open(edits: Edits, element: Element, kind: str, values: Sequence[str]) -> None:
+    """Make a list of a property that is a single text."""
+    packet, span = edits.packet, edits.packet.spans[element]
+    if span.empty or not own_text(element):
+        edits.put(element, [Node(kind, children=tuple(Node(LI, value) for value in values))])
+        return
+    prefix = bag_of(element)
+    if not prefix:
+        raise SidecarError("has RDF without a prefix and a keyword list that is none; mend it.")
+    bag, item = f"{prefix}:{kind.rpartition('}')[2]}", f"{prefix}:li"
+    from xml.sax.saxutils import escape
+
+    more = "".join(f"<{item}>{escape(value)}</{item}>" for value in values)
+    edits.replace(span.opened, span.opened, f"<{bag}><{item}>")
+    edits.replace(span.closing, span.closing, f"</{item}>{more}</{bag}>")
+
+
+def _show(edits: Edits, shown: Shown, block: list[Node], hollow: list[str]) -> bool:
+    """Add a place to LocationShown; False where its form forbids it."""
+    packet = edits.packet
+    if not packet.has(SHOWN):
+        block.append(Node(SHOWN, children=(Node(BAG, children=(entry(shown),)),)))
+        return True
+    for element in packet.elements(SHOWN):
+        container = container_of(element)
+        if container is not None:
+            if not any(True for _ in container.iterchildren("*")):
+                hollow.append(SHOWN)
+            edits.put(container, [entry(shown)])
+            return True
+    return False
+
+
+def _state(
+    edits: Edits, facts: Sequence[tuple[str, str]], block: list[Node]
+) -> tuple[tuple[str, str], ...]:
+    """Write waymark's own properties, in place of what it wrote there before."""
+    packet = edits.packet
+    new = []
+    for fact, value in facts:
+        name = f"{{{WAYMARK}}}{fact}"
+        if texts(packet, name) == [value]:
+            continue
+        for element in packet.elements(name):
+            edits.drop(element)
+        for top, _ in packet.attributes(name):
+            edits.drop_attribute(top, name)
+        block.append(Node(name, value))
+        new.append((fact, value))
+    return tuple(new)
+
+
+def _is_estimate(packet: Packet, estimate: Estimate) -> bool:
+    """Say whether the position in the sidecar is the very estimate."""
+    lat, lon = texts(packet, LATITUDE), texts(packet, LONGITUDE)
+    return (
+        len(lat) == len(lon) == 1
+        and same_degrees(lat[0], estimate.lat)
+        and same_degrees(lon[0], estimate.lon)
+    )
+
+
+def _drop_value(edits: Edits, name: str, value: str) -> None:
+    """Take one keyword out of a list, the last of its spelling; or the attribute it became."""
+    packet = edits.packet
+    found = [one for one in items(packet, name) if is_simple(one) and own_text(one) == value]
+    if found:
+        edits.drop(found[-1])
+    else:
+        _drop_simple(edits, name, value)
+
+
+def _drop_simple(edits: Edits, name: str, value: str) -> bool:
+    """Take out a property that is one text, in either form; say whether it was there."""
+    packet = edits.packet
+    found = [one for one in packet.elements(name) if is_simple(one) and own_text(one) == value]
+    bare = [top for top, text in packet.attributes(name) if text.strip() == value]
+    for element in found:
+        edits.drop(element)
+    for top in bare:
+        edits.drop_attribute(top, name)
+    return bool(found or bare)
+
+
+def _drop_shown(edits: Edits, shown: Shown) -> bool:
+    """Take a place out of LocationShown, if it is as it was written."""
+    for item in items(edits.packet, SHOWN):
+        said = shown_of(item)
+        if said is not None and same_place(said, shown):
+            edits.drop(item)
+            return True
+    return False
+
+
+def _drop_estimate(edits: Edits, estimate: Estimate) -> bool:
+    """Take an estimated position out; of one that was changed since, only waymark's remark."""
+    packet = edits.packet
+    same = _is_estimate(packet, estimate)
+    moved = not same and packet.has(LATITUDE)
+    if same:
+        for name in (LATITUDE, LONGITUDE):
+            for value in texts(packet, name):
+                _drop_simple(edits, name, value)
+    if estimate.radius:
+        _drop_simple(edits, RADIUS, estimate.radius)
+    if estimate.method:
+        _drop_simple(edits, METHOD, estimate.method)
+    return not moved
+
+
+def _short(name: str) -> str:
+    return name.rpartition("}")[2]
+
+
+def without_values(mark: Mark) -> Mark:
+    """Return a mark for comparing: what it says, not what stood there before."""
+    return replace(mark, hollow=())

@@ -1,0 +1,168 @@
+"""What a sidecar says: keywords, places shown and positions, in any of the forms XMP allows.
+
+In:  a `Packet`, or an element of it.
+Out: texts, `Shown` records and coordinates.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator
+
+from waymark.library.sidecar_forms import (
+    ALT, BAG, DESCRIPTION, EXIF, IPTC, LANG, LATITUDE, LI, LONGITUDE, PARSE_TYPE, SEQ, SHOWN,
+)  # fmt: skip
+from waymark.library.sidecar_mark import Shown, degrees_of
+from waymark.library.sidecar_parse import RDF, Element, Packet
+
+CONTAINERS = (BAG, SEQ, ALT)
+_VALUE = f"{{{RDF}}}value"
+_CREATED = f"{{{IPTC}}}LocationCreated"
+_NEAR = 2e-6  # degrees, some 20 cm: what another program's rounding may move
+
+
+def own_text(element: Element) -> str:
+    """Return an element's text, without that of comments in it, and without space around."""
+    parts = [element.text or "", *(child.tail or "" for child in element)]
+    return "".join(parts).strip()
+
+
+def is_simple(element: Element) -> bool:
+    """Say whether an element is a bare text: no elements in it, no attributes."""
+    return not element.attrib and not any(True for _ in element.iterchildren("*"))
+
+
+def container_of(element: Element) -> Element | None:
+    """Return the Bag, Seq or Alt that is a property's value, or None."""
+    inside = list(element.iterchildren("*"))
+    return inside[0] if len(inside) == 1 and inside[0].tag in CONTAINERS else None
+
+
+def items(packet: Packet, name: str) -> Iterator[Element]:
+    """Yield the items of every list that is the value of a property."""
+    for element in packet.elements(name):
+        container = container_of(element)
+        if container is not None:
+            yield from container.iterchildren("*")
+
+
+def texts(packet: Packet, name: str) -> list[str]:
+    """Return every value of a property, be it a list, one text, or an attribute."""
+    found = [value.strip() for _, value in packet.attributes(name)]
+    for element in packet.elements(name):
+        container = container_of(element)
+        found += map(_item_text, [element] if container is None else container.iterchildren("*"))
+    return [text for text in found if text]
+
+
+def _item_text(item: Element) -> str:
+    """Return the text of an item, also where it has qualifiers and the text is rdf:value."""
+    for holder in (item, *item.iterchildren(DESCRIPTION)):
+        if _VALUE in holder.attrib:
+            return str(holder.get(_VALUE)).strip()
+        for value in holder.iterchildren(_VALUE):
+            return own_text(value)
+    return own_text(item)
+
+
+def folded(text: str) -> str:
+    """Return a keyword so that two spellings of it that users take for one are equal."""
+    return unicodedata.normalize("NFC", text).casefold().strip()
+
+
+def shown_of(item: Element) -> Shown | None:
+    """Read one place of LocationShown; None where it has parts that waymark does not write."""
+    if any(key != PARSE_TYPE for key in item.attrib if key.startswith(f"{{{RDF}}}")):
+        return None
+    holders = [item]
+    inside = list(item.iterchildren("*"))
+    if len(inside) == 1 and inside[0].tag == DESCRIPTION:
+        holders, inside = [inside[0], item], list(inside[0].iterchildren("*"))
+    simple = {
+        key: value.strip()
+        for holder in holders
+        for key, value in holder.attrib.items()
+        if not key.startswith(f"{{{RDF}}}")
+    }
+    names: tuple[tuple[str, str], ...] = ()
+    for child in inside:
+        container = container_of(child)
+        if child.tag == f"{{{IPTC}}}LocationName" and container is not None:
+            names = tuple(
+                (one.get(LANG, "x-default"), own_text(one)) for one in container.iterchildren(LI)
+            )
+        elif child.tag == f"{{{IPTC}}}LocationId" and container is not None:
+            values = [own_text(one) for one in container.iterchildren(LI)]
+            if len(values) != 1:
+                return None
+            simple[child.tag] = values[0]
+        elif is_simple(child):
+            simple[child.tag] = own_text(child)
+        else:
+            return None
+    if f"{{{IPTC}}}LocationName" in simple:
+        names = (("x-default", simple.pop(f"{{{IPTC}}}LocationName")),)
+    found = Shown(
+        names=names,
+        city=simple.pop(f"{{{IPTC}}}City", None),
+        country_code=simple.pop(f"{{{IPTC}}}CountryCode", None),
+        country=simple.pop(f"{{{IPTC}}}CountryName", None),
+        lat=simple.pop(LATITUDE, None),
+        lon=simple.pop(LONGITUDE, None),
+        identifier=simple.pop(f"{{{IPTC}}}LocationId", None),
+    )
+    return None if simple else found
+
+
+def same_place(one: Shown, two: Shown) -> bool:
+    """Say whether two entries say the same; coordinates may be written differently."""
+    return (
+        _plain(one) == _plain(two)
+        and same_degrees(one.lat, two.lat)
+        and same_degrees(one.lon, two.lon)
+    )
+
+
+def _plain(shown: Shown) -> tuple[object, ...]:
+    names = frozenset((lang.lower(), text) for lang, text in shown.names)
+    return names, shown.city, shown.country_code, shown.country, shown.identifier
+
+
+def same_degrees(one: str | None, two: str | None) -> bool:
+    """Say whether two coordinates are the same but for rounding, or both missing."""
+    if one is None or two is None or one == two:
+        return one == two
+    first, second = degrees_of(one), degrees_of(two)
+    return first is not None and second is not None and abs(first - second) < _NEAR
+
+
+def names_place(packet: Packet, shown: Shown) -> bool:
+    """Say whether LocationShown has the place already: its Wikidata item, or its name."""
+    wanted = {folded(text) for _, text in shown.names}
+    for item in items(packet, SHOWN):
+        said = {folded(text) for text in item.itertext()} | {
+            folded(value) for one in item.iter("*") for value in one.attrib.values()
+        }
+        if shown.identifier and folded(shown.identifier) in said:
+            return True
+        if wanted & said:
+            return True
+    return False
+
+
+def has_position(packet: Packet) -> bool:
+    """Say whether the sidecar knows where the photo was taken, in any form."""
+    if packet.has(LATITUDE) or packet.has(LONGITUDE):
+        return True
+    return any(
+        name in (LATITUDE, LONGITUDE) or f"{{{EXIF}}}GPS" in name
+        for element in packet.elements(_CREATED)
+        for one in element.iter("*")
+        for name in (one.tag, *one.attrib)
+    )
+
+
+def position_of(packet: Packet) -> tuple[float, float] | None:
+    """Return the latitude and longitude of the photo, in degrees."""
+    lat, lon = (next(map(degrees_of, texts(packet, name)), None) for name in (LATITUDE, LONGITUDE))
+    return None if lat is None or lon is None else (lat, lon)

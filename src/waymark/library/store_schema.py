@@ -1,0 +1,132 @@
+"""How a library is laid out in SQLite, version after version.
+
+In:  a connection to a database of any earlier version, or a new one.
+Out: the same at the newest version; each step is one transaction, so a kill leaves it between
+     two versions, never inside one.
+
+A step that was released is never edited: what changes is a new step at the end.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+
+APPLICATION = 0x5741594D  # "WAYM": what `file` and we know a library by
+
+_TAGS = """
+CREATE TABLE landmark (
+  id INTEGER PRIMARY KEY,
+  key TEXT NOT NULL UNIQUE,       -- its id in the gazetteer or the bundle
+  name TEXT NOT NULL,
+  local_name TEXT,
+  place TEXT,
+  country TEXT,
+  category TEXT,
+  lat REAL,
+  lon REAL,
+  extent_m REAL,
+  wikidata TEXT,
+  estimated INTEGER NOT NULL
+);
+
+CREATE TABLE photo (
+  id INTEGER PRIMARY KEY,
+  path BLOB NOT NULL UNIQUE,      -- as the file system has it: any bytes
+  raw BLOB,                       -- the RAW file of a RAW+JPEG pair
+  size INTEGER NOT NULL,
+  mtime_ns INTEGER NOT NULL,      -- -1: read it again
+  inode INTEGER NOT NULL,
+  beside TEXT NOT NULL,           -- what sidecar and Takeout file looked like when they were read
+  sha256 BLOB,                    -- NULL: could not be read
+  format TEXT,
+  width INTEGER,
+  height INTEGER,
+  taken TEXT,                     -- ISO 8601, with its offset from UTC where that is known
+  taken_from TEXT,                -- exif or takeout
+  moment INTEGER NOT NULL,        -- seconds of the wall clock: taken, or else the file's time
+  lat REAL,
+  lon REAL,
+  gps_from TEXT,                  -- exif, sidecar or takeout
+  gps_says TEXT,                  -- of the tag: agree, near or disagree
+  error TEXT,
+  bundle TEXT,                    -- first 12 hex digits of its SHA-256
+  guesses TEXT,                   -- JSON: [[landmark.id, score] ...], best first
+  unknown_score REAL,
+  landmark INTEGER REFERENCES landmark(id),  -- the tag; NULL: unknown
+  score REAL,
+  evidence TEXT,                  -- photo, context or person
+  state TEXT NOT NULL DEFAULT 'new',
+  pending INTEGER NOT NULL DEFAULT 1,        -- its neighbours have not been asked yet
+  missing INTEGER NOT NULL DEFAULT 0,        -- not where it was when the folder was last read
+  tagged_at TEXT NOT NULL
+);
+CREATE INDEX photo_content ON photo (sha256);
+CREATE INDEX photo_landmark ON photo (landmark, moment, id, score, state, missing);
+CREATE INDEX photo_moment ON photo (moment, id, landmark, score, state, missing);
+CREATE INDEX photo_state ON photo (state, moment, id, score, landmark, missing);
+CREATE INDEX photo_score ON photo (score, landmark, state, moment, id, missing);
+CREATE INDEX photo_pending ON photo (moment) WHERE pending;
+CREATE INDEX photo_failed ON photo (moment, id) WHERE error IS NOT NULL;
+
+CREATE TABLE review (
+  id INTEGER PRIMARY KEY,
+  act INTEGER NOT NULL,           -- what was done in one go is taken back in one go
+  photo INTEGER NOT NULL REFERENCES photo(id) ON DELETE CASCADE,
+  said_at TEXT NOT NULL,
+  was_state TEXT NOT NULL,
+  was_landmark INTEGER,
+  was_score REAL,
+  was_evidence TEXT,
+  state TEXT NOT NULL,
+  landmark INTEGER
+);
+CREATE INDEX review_act ON review (act);
+CREATE INDEX review_photo ON review (photo);
+
+CREATE TABLE setting (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+"""
+
+
+def migrations() -> tuple[str, ...]:
+    """Return the SQL of each version, oldest first."""
+    from waymark.library.journal_schema import JOURNAL
+
+    return (_TAGS, JOURNAL)
+
+
+def migrate(connection: sqlite3.Connection) -> None:
+    """Bring a database to the newest version.
+
+    Args:
+        connection: in autocommit mode (`isolation_level=None`), opened by one who may write.
+    """
+    steps = migrations()
+    while True:
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+            if version >= len(steps):
+                connection.execute("ROLLBACK")
+                return
+            for statement in _statements(steps[version]):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA application_id = {APPLICATION}")
+            connection.execute(f"PRAGMA user_version = {version + 1}")
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+
+
+def _statements(script: str) -> Iterator[str]:
+    """Part a script into statements; `executescript` would end our transaction."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
+    if statement.strip():
+        yield statement

@@ -1,0 +1,98 @@
+"""Bundles that are taught while serving: where they lie, and how one becomes the next.
+
+In:  a recogniser, and a dataset.
+Out: a bundle in a file of its own, never named after what it was taught; and its recogniser.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from waymark.bundle.format import Bundle
+from waymark.dataset.index import Dataset
+from waymark.progress import Progress
+from waymark.recognise.recogniser import Recogniser
+from waymark.serve.neighbours import Neighbours
+from waymark.serve.problems import Problem
+
+ROOM = 2**30  # bytes that must be free where bundles are written
+
+
+@dataclass(frozen=True, kw_only=True)
+class Version:
+    """A bundle that was in use.
+
+    Attributes:
+        file: where it is; None of the bundle that the server was started with, if not known.
+        bundle: the first 12 hex of its SHA-256.
+        before: the version that undoing leads to.
+        learnt: names of what it was taught, new or not.
+        figures: of the photos held out; empty of the first.
+        seconds: that teaching took.
+    """
+
+    file: Path | None
+    bundle: str
+    before: Version | None = None
+    learnt: tuple[str, ...] = ()
+    figures: dict[str, Any] | None = None
+    seconds: float = 0.0
+
+
+def taught(
+    former: Recogniser, dataset: Dataset, folder: Path, *, parent: Path | None, progress: Progress
+) -> tuple[Path, dict[str, Any], Recogniser, Neighbours | None]:
+    """Teach photos to a bundle; save the result, and load it.
+
+    Args:
+        former: whose bundle is taught; it stays as it is.
+        dataset: the photos.
+        folder: where the new bundle goes.
+        parent: file of the former bundle, where it is known; the photos of its index are kept.
+        progress: told of what is done.
+
+    Returns:
+        The file, figures of the photos held out, a recogniser with the options of the former
+        one, and its neighbours.
+
+    Raises:
+        Problem: there is no room on the disk.
+        DatasetError: no photo can be read.
+    """
+    from waymark.training.teach import save_taught, teach
+
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if shutil.disk_usage(folder).free < ROOM:
+        raise Problem(507, "full", "the disk is almost full.", "Make room, then press Teach.")
+    command = "waymark serve --allow-teach"
+    result = teach(former.bundle, dataset, cached=False, command=command, progress=progress)
+    progress(0, 0, "writing the bundle")
+    file = folder / f"taught-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}.waymark"
+    saved = save_taught(file, result, parent=parent)
+    file.chmod(0o600)
+    recogniser = like(former, saved.bundle)
+    return file, result.metrics, recogniser, Neighbours.beside(file, saved.bundle)
+
+
+def taught_folder() -> Path:
+    """Return where taught bundles are kept, unless the settings say otherwise."""
+    home = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(home) / "waymark" / "taught"
+
+
+def like(former: Recogniser, bundle: Bundle) -> Recogniser:
+    """Return a recogniser of another bundle with the options of a former one."""
+    manifest = former.bundle.manifest
+    own = former.decision.threshold
+    return Recogniser(
+        bundle,
+        tta=former.tta,
+        fast=former.preprocess.size != manifest.preprocess.size,
+        unknown_threshold=None if former.threshold == own else former.threshold,
+        allow_truncated=former.allow_truncated,
+    )
