@@ -14,11 +14,13 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 from PIL import Image
 
 HOST = "127.0.0.1"
 PREDICT = "/api/v1/predict"
+HEIC = sorted((Path(__file__).parent.parent / "tests" / "photos").glob("*.heic"))
 BODY_TYPES = ("image/jpeg", "image/png", "image/webp", "application/octet-stream", "image/x")
 
 
@@ -81,6 +83,14 @@ def flipped(rng: random.Random) -> Attack:
     for _ in range(rng.randint(1, 12)):
         data[rng.randrange(min(len(data), rng.choice((40, 400, 10**6))))] = rng.randrange(256)
     return Attack(data=request(bytes(data)))
+
+
+def bent_heic(rng: random.Random) -> Attack:
+    """A HEIC with bytes of its header changed: some of them crash libheif."""
+    data = bytearray(rng.choice(HEIC).read_bytes())
+    for _ in range(rng.randint(1, 6)):
+        data[rng.randrange(min(len(data), 1000))] = rng.choice((0, 1, 127, 128, 255))
+    return Attack(data=request(bytes(data), "image/heic"))
 
 
 def chunk(kind: bytes, body: bytes) -> bytes:
@@ -264,6 +274,7 @@ def hung_up(rng: random.Random) -> Attack:
 ATTACKS: tuple[tuple[Callable[[random.Random], Attack], int], ...] = (
     (truncated, 20),  # with how often each comes
     (flipped, 20),
+    (bent_heic, 10),
     (bomb, 10),
     (polyglot, 10),
     (wrong_type, 10),

@@ -116,3 +116,21 @@ def test_everything_by_the_world_bundle(folder: Path, tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     found = read_check(tmp_path / "shots-check" / "check.json")
     assert found.counts()["few-photos"] == 2
+
+
+def test_a_place_that_cannot_be_written_is_said_before_the_work(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody waits an hour for that; and a check that fails leaves no folder behind."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise WaymarkError("looked")
+
+    monkeypatch.setattr("waymark.curate.check.check_dataset", fail)
+    (tmp_path / "file").touch()
+    result = check(folder, *ONLY, "--out", tmp_path / "file" / "below")
+    assert isinstance(result.exception, NotADirectoryError)
+
+    result = check(folder, *ONLY, "--out", tmp_path / "new")
+    assert str(result.exception) == "looked"
+    assert not (tmp_path / "new").exists()

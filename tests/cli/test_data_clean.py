@@ -143,3 +143,29 @@ def test_files_that_are_not_there(folder: Path, tmp_path: Path) -> None:
     assert isinstance(clean(folder, "--from", tmp_path / "no.json").exception, DatasetError)
     missing = clean(tmp_path / "none", "--restore", tmp_path / "log")
     assert isinstance(missing.exception, DatasetError)
+
+
+def test_the_same_command_again_says_what_it_did_before(
+    folder: Path, check: Path, tmp_path: Path
+) -> None:
+    """What is in the quarantine is not called gone."""
+    words = (folder, "--from", check, "--quarantine", tmp_path / "q")
+    clean(*words)
+    again = clean(*words)
+
+    assert again.exit_code == 0, again.output
+    assert "1 are in the quarantine already" in again.stderr
+    assert "is gone" not in again.stderr
+
+
+def test_what_a_link_that_stays_leads_to_is_not_moved(folder: Path, check: Path) -> None:
+    """The link would be lost with it."""
+    first = folder / SAMPLES[0]
+    (first / "001.jpg").unlink()
+    (first / "001.jpg").symlink_to("000.jpg")
+    quarantine = folder / ".quarantine"
+    result = clean(folder, "--from", check, "--quarantine", quarantine)
+
+    assert result.exit_code == 1
+    assert "a photo that stays is a link to it" in result.stderr
+    assert (first / "001.jpg").read_bytes()

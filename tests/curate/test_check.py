@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -225,7 +226,7 @@ def test_rows_of_a_manifest_without_a_photo(write: Write, tmp_path: Path) -> Non
 
     assert [finding.paths for finding in found.findings] == [("gone.jpg",)]
     assert found.dataset == str(table)
-    assert found.notes == ("1 left out: listed twice",)
+    assert found.notes == ("1 left out: listed twice (a.jpg)",)
 
 
 def test_negatives_are_looked_at(write: Write, tmp_path: Path) -> None:
@@ -409,3 +410,35 @@ def test_impossible_wishes(write: Write, options: dict[str, Any], words: str) ->
     root = write("a/0.jpg").parent.parent
     with pytest.raises(ConfigError, match=words):
         check_dataset(read_dataset(root), **{"kinds": COPIES, **options})
+
+
+@pytest.mark.parametrize("name", [b"caf\xe9.jpg", "cafe\u0301.jpg".encode()])
+def test_broken_files_of_any_name_can_be_found_again(
+    name: bytes, write: Write, tmp_path: Path
+) -> None:
+    """A finding has the name as it is on disk, not as it can be shown, which no file has."""
+    write("a/0.jpg")
+    file = Path(os.fsdecode(os.fsencode(tmp_path / "set" / "a") + b"/" + name))
+    try:
+        file.write_bytes(b"")
+    except OSError:
+        pytest.skip("a file system without such names")
+    (finding,) = of_kind(look_for(tmp_path / "set", ("unreadable",)), "unreadable")
+    assert tmp_path / "set" / finding.paths[0] == file
+
+
+def test_a_file_is_kept_before_a_link_to_it(write: Write, tmp_path: Path) -> None:
+    """Whatever their names: without the file the link would be lost as well."""
+    file = write("a/a_long_name.jpg")
+    (file.parent / "0.jpg").symlink_to(file.name)
+    (finding,) = look_for(tmp_path / "set", ("exact-duplicate",)).findings
+    assert finding.paths == ("a/0.jpg", "a/a_long_name.jpg")
+
+
+def test_what_was_left_out_has_an_example(write: Write, tmp_path: Path) -> None:
+    """One cannot look for a misplaced photo without its name."""
+    write("a/0.jpg")
+    write("loose.jpg")
+    (note,) = look_for(tmp_path / "set", ("tiny",)).notes
+    assert "misplaced" in note
+    assert "loose.jpg" in note

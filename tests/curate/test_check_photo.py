@@ -223,3 +223,16 @@ def test_the_view_is_made_of_the_photo(tmp_path: Path) -> None:
     assert asked == [(120, 96)]
     assert found.view is not None
     assert found.view.shape == (3, 4, 4)
+
+
+@pytest.mark.parametrize("suffix", [".NEF", ".cr2"])
+def test_raw_files_are_left_alone(suffix: str, tmp_path: Path) -> None:
+    """A camera's raw file begins as a TIFF does; it is neither cut off nor wrongly named."""
+    path = tmp_path / f"x{suffix}"
+    path.write_bytes(b"II*\0\x10\0\0\0CR\2\0" + bytes(range(256)) * 20)
+    (fault,) = look_at(path).faults
+    assert (fault.kind, fault.suggest) == ("unreadable", "review")
+    assert "raw" in fault.reason
+
+    textured(0).save(path, "TIFF")
+    assert look_at(path).faults == ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from dataclasses import replace
@@ -12,7 +13,7 @@ import pytest
 from waymark.curate.clean_manifest import leading_out, write_manifest
 from waymark.dataset.index import Dataset, read_dataset
 from waymark.errors import ConfigError
-from waymark.samples import SAMPLES, render
+from waymark.samples import SAMPLES, render, write_samples
 
 ODD = ("=1+1", "-x", 'a, "b"', "two\nlines", "京都", "'=quoted")
 UNFIT = (" blank ", "cut\rhere", os.fsdecode(b"latin-\xe9"))
@@ -91,3 +92,17 @@ def test_links_that_lead_out_are_told(dataset: Dataset, tmp_path: Path) -> None:
     linked = dataset.root / "train" / "linked" / "photo.jpg"
 
     assert set(leading_out(read_dataset(dataset.root))) == {str(outer), str(linked)}
+
+
+def test_a_disk_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error says what to do instead; nothing is left."""
+    root = write_samples(tmp_path / "set", per_landmark=1, size=(48, 32))
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    dataset = read_dataset(root)
+    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with pytest.raises(ConfigError, match=r"read-only file system.*--materialise link"):
+        write_manifest(root / "clean.csv", dataset)

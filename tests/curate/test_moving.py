@@ -135,3 +135,16 @@ def test_links_are_compared_by_where_they_point(files: Path) -> None:
     assert not same(here / "link", here / "other")
     assert not same(here / "other", here / "file")
     assert same(here / "copy", here / "file")
+
+
+def test_nothing_is_copied_out_of_a_read_only_folder(
+    files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Across file systems, a copy of what cannot be taken away would be a second photo."""
+    monkeypatch.setattr(os, "link", refuse)
+    monkeypatch.setattr(os, "access", lambda path, _: Path(path) != files / "here")
+    failed = move_all([move_of(files, "file")], what="")
+
+    assert failed == {0: "its folder is read-only"}
+    assert (files / "here" / "file").read_bytes() == b"photo"
+    assert not list((files / "there").iterdir())

@@ -11,7 +11,7 @@ from types import ModuleType
 
 import pytest
 
-from waymark.curate.quarantine import LOG, quarantine, restore
+from waymark.curate.quarantine import LOG, held, quarantine, restore
 from waymark.errors import ConfigError, RunError
 
 
@@ -199,3 +199,32 @@ def test_one_at_a_time(photos: Path, tmp_path: Path) -> None:
     finally:
         os.close(descriptor)
     assert restore(log, photos).moved == 1
+
+
+def test_what_a_kept_link_leads_to_stays(photos: Path, tmp_path: Path) -> None:
+    """A link that stays, and each link on its way, would hang in the air without its file."""
+    (photos / "one" / "b.jpg").unlink()
+    (photos / "one" / "b.jpg").symlink_to("../two/a.jpg")
+    (photos / "kept.jpg").symlink_to("one/b.jpg")
+    (photos / "circle.jpg").symlink_to("circle.jpg")
+    wanted = dict.fromkeys(("one/a.jpg", "one/b.jpg", "two/a.jpg"), "exact-duplicate")
+    staying = [photos / "kept.jpg", photos / "circle.jpg", photos / "two" / "b.jpg"]
+    found = quarantine(wanted, photos, tmp_path / "q", staying=staying)
+
+    assert found.moved == 1
+    assert {row.path for row in found.left} == {"one/b.jpg", "two/a.jpg"}
+    assert (photos / "kept.jpg").read_text() == "two/a.jpg"
+
+
+def test_it_says_what_it_holds(photos: Path, tmp_path: Path) -> None:
+    """Photos that were moved are held, until they are back; nothing is held before."""
+    folder = tmp_path / "q"
+    assert held(folder, photos) == frozenset()
+    log = quarantine({"one/a.jpg": "dark", "two/b.jpg": "dark"}, photos, folder).log
+    assert held(folder, photos) == {"one/a.jpg", "two/b.jpg"}
+
+    (photos / "one" / "a.jpg").write_text("new")
+    assert held(folder, photos) == {"two/b.jpg"}
+    (photos / "one" / "a.jpg").unlink()
+    restore(log, photos)
+    assert held(folder, photos) == frozenset()

@@ -70,6 +70,18 @@ def test_views_are_those_of_the_recogniser(
     assert drawn.picture.size == (400, 300)
 
 
+@pytest.mark.parametrize("name", ["orientation-6", "alpha"])
+def test_heic_is_decoded_too(
+    decoders: Decoders, recogniser: Recogniser, root: Path, name: str
+) -> None:
+    """By a helper of the decoder's own, within the decoder's limits."""
+    data = (root / "tests" / "photos" / f"{name}.heic").read_bytes()
+    image = read_photo(data, min_side=recogniser.preprocess.min_side)
+    found = decoders.decode(data, facts=True)
+    np.testing.assert_array_equal(found.views, photo_views(image, recogniser.preprocess))
+    assert found.size == image.size
+
+
 def test_pictures_are_small(decoders: Decoders, jpeg: Callable[..., bytes]) -> None:
     """What is drawn on has at most 1,024 px."""
     picture = decoders.decode(jpeg(size=(2000, 1500)), picture=True).picture

@@ -23,7 +23,7 @@ NAMES = (
     f"Tower {SCRIPT}",
     '" onmouseover="alert(1)" x="',
     "</title><img src=x onerror=alert(1)>",
-    "{{ 7 * 7 }} {% raw %} ${7*7}",
+    "{{ 9999991 * 9999973 }} {% raw %} ${9999991*9999973}",
     "javascript:alert(1)",
 )
 
@@ -56,7 +56,7 @@ def harmless(html: str) -> Tags:
     assert all((one.get("src") or "").startswith("/static/") for one in tags.scripts)
     assert not tags.handlers
     assert not [one for one in tags.addresses if one.lower().startswith("javascript:")]
-    assert "49" not in html or "7 * 7" in html
+    assert str(9_999_991 * 9_999_973) not in html
     return tags
 
 
@@ -114,7 +114,9 @@ def test_exif_is_not_shown(hostile: TestClient) -> None:
     for tag in (0x010E, 0x010F, 0x0110, 0x0131, 0x013B, 0x8298):
         exif[tag] = "<script>exif</script>"
     file = io.BytesIO()
-    Image.new("RGB", (90, 90), "red").save(file, "JPEG", exif=exif, comment=b"<script>exif</script>")
+    Image.new("RGB", (90, 90), "red").save(
+        file, "JPEG", exif=exif, comment=b"<script>exif</script>"
+    )
     data: dict[str, Any] = {"use_gps": "on"}
     api = hostile.post("/api/v1/predict", files={"photos": ("a.jpg", file.getvalue())}, data=data)
     assert api.status_code == 200

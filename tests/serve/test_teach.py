@@ -21,8 +21,9 @@ from waymark.serve.app import create_app
 from waymark.serve.settings import Settings
 
 TEACH = "/api/v1/teach"
+START = f"{TEACH}/start"
 BASE = "http://127.0.0.1"
-WRITES = ["", "/photos", "/corrections", "/choices", "/undo", "/forget"]
+WRITES = ["/start", "/photos", "/corrections", "/choices", "/undo", "/forget"]
 
 
 def rendered(name: str, seed: int, size: tuple[int, int] = (240, 180)) -> bytes:
@@ -104,7 +105,7 @@ def test_a_landmark_is_taught_found_again_and_undone(
         assert [one["kind"] for one in state["draft"][0]["refused"]] == ["truncated"]
         assert state["draft"][0]["used"] == 6
 
-        assert client.post(TEACH).status_code == 202
+        assert client.post(START).status_code == 202
         state = settled(client)
         assert (state["error"], state["learnt"], state["taught"]) == (
             None,
@@ -201,7 +202,7 @@ def test_examples_of_what_is_known_and_corrections_go_together(
     give(client, "Too Few", photos[:2], "/corrections")
     settled(client)
 
-    assert client.post(TEACH).status_code == 202
+    assert client.post(START).status_code == 202
     state = settled(client)
     assert state["learnt"] == ["New Tower", known.name]
     (file,) = (tmp_path / "taught").glob("*.waymark")
@@ -226,7 +227,7 @@ def test_teaching_again_counts_no_photo_twice(
 
     def press() -> None:
         settled(client)
-        assert client.post(TEACH).status_code == 202
+        assert client.post(START).status_code == 202
         settled(client)
 
     known = recogniser.bundle.manifest.landmarks[0].name
@@ -266,7 +267,7 @@ def test_names_are_no_paths_and_no_markup(
         assert said["landmark"] == wanted
         assert "\u202e" not in said["name"]
     settled(client)
-    client.post(TEACH)
+    client.post(START)
     assert settled(client)["error"] is None
     made = {file.name for file in tmp_path.rglob("*")}
     assert not any("script" in name or "landmark" in name or name == "x" for name in made)
@@ -309,7 +310,7 @@ def test_bad_photos_are_listed_not_kept(client: TestClient) -> None:
     assert len(said["photos"]) == 1
     assert client.post(f"{TEACH}/photos", data={"name": "B"}).status_code in (415, 422)
     assert give(client, "B", [], "/corrections").status_code in (415, 422)
-    assert client.post(TEACH).status_code == 409  # too few
+    assert client.post(START).status_code == 409  # too few
     assert client.post(f"{TEACH}/choices", files={"photo": (None, "0" * 24)}).status_code == 404
 
 
@@ -334,7 +335,7 @@ def test_a_photo_is_kept_or_dropped_by_one_press(client: TestClient, photos: lis
         use = {"photo": (None, photo["photo"]), "use": (None, "0" if photo["used"] else "1")}
         assert client.post(f"{TEACH}/choices", files=use).status_code == 200
     assert settled(client)["draft"][0]["used"] == 1
-    assert client.post(TEACH).status_code == 409
+    assert client.post(START).status_code == 409
 
 
 def test_one_teaching_at_a_time(
@@ -356,8 +357,8 @@ def test_one_teaching_at_a_time(
     give(client, "A", photos)
     settled(client)
     try:
-        assert client.post(TEACH).status_code == 202
-        for path in ("", "/undo", "/forget"):
+        assert client.post(START).status_code == 202
+        for path in ("/start", "/undo", "/forget"):
             answer = client.post(f"{TEACH}{path}")
             assert (answer.status_code, answer.json()["error"]["code"]) == (409, "teaching")
         answer = client.post("/api/v1/predict", content=photos[0],
@@ -378,11 +379,11 @@ def test_a_failure_is_told_and_changes_nothing(
     settled(client)
     with monkeypatch.context() as broken:
         broken.setattr(teach_bundle, "ROOM", 2**62)
-        client.post(TEACH)
+        client.post(START)
         state = settled(client)
     assert state["error"]["code"] == "full"
     assert (state["bundle"], state["photos"]) == (recogniser.bundle.short_hash, 5)
-    client.post(TEACH)
+    client.post(START)
     assert settled(client)["error"] is None
 
 
@@ -456,7 +457,7 @@ def test_a_restart_says_where_the_taught_bundles_are(
     with started() as client:
         give(client, "A", photos)
         settled(client)
-        client.post(TEACH)
+        client.post(START)
         assert settled(client)["taught"]
     (file,) = (tmp_path / "taught").glob("*.waymark")
     with started() as client:

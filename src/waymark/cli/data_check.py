@@ -52,18 +52,20 @@ def check(
     kinds = parse_kinds(only) or KINDS
     read = read_dataset(dataset, levels=levels, negatives=negatives, landmarks=landmarks)
     out = _free(out or Path(f"{read.name}-check"), overwrite=overwrite)
-    with bar() as progress:
-        found = check_dataset(
-            read,
-            bundle=read_bundle(bundle),
-            kinds=kinds,
-            seed=seed,
-            source=dataset,
-            progress=progress,
-        )
-        out.mkdir(parents=True, exist_ok=True)
-        labels = {entry.name: entry.label or UNKNOWN for entry in entries_of(read)}
-        page = check_page(found, read.root, labels=labels, levels=levels, progress=progress)
+    loaded = read_bundle(bundle)
+    fresh = not out.exists()
+    out.mkdir(parents=True, exist_ok=True)  # what cannot be written is said before the work
+    try:
+        with bar() as progress:
+            found = check_dataset(
+                read, bundle=loaded, kinds=kinds, seed=seed, source=dataset, progress=progress
+            )
+            labels = {entry.name: entry.label or UNKNOWN for entry in entries_of(read)}
+            page = check_page(found, read.root, labels=labels, levels=levels, progress=progress)
+    except BaseException:
+        if fresh:
+            out.rmdir()
+        raise
     found.write(out / _FILES[0])
     (out / _FILES[1]).write_text(page, encoding="utf-8")
     if as_json:

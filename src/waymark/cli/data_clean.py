@@ -57,12 +57,21 @@ def clean(
         _say_moved(moved, f"brought back to {_shown(dataset)}")
     if check is None:
         return
-    plan = _plan(check, read_dataset(dataset, levels=levels), only, relabel=relabel)
+    read = read_dataset(dataset, levels=levels)
+    held = moving.held(quarantine, read.root) if quarantine else frozenset[str]()
+    plan = _plan(check, read, only, relabel=relabel, held=held)
     if quarantine is None:
         _write(plan, out)
         return
     with bar() as progress:
-        moved = moving.quarantine(plan.drop, plan.dataset.root, quarantine, progress=progress)
+        kept = plan.kept()
+        moved = moving.quarantine(
+            plan.drop,
+            read.root,
+            quarantine,
+            staying=(*(photo.path for photo in kept.photos), *kept.negatives),
+            progress=progress,
+        )
     _say_moved(moved, f"moved to {_shown(quarantine)}; --restore {_shown(moved.log)} undoes it")
 
 
@@ -103,14 +112,25 @@ def _root(dataset: Path) -> Path:
     return root
 
 
-def _plan(check: Path, dataset: "Dataset", only: str | None, *, relabel: bool) -> "Plan":
+def _plan(
+    check: Path,
+    dataset: "Dataset",
+    only: str | None,
+    *,
+    relabel: bool,
+    held: frozenset[str],
+) -> "Plan":
     """Make the plan, and say on stderr what one would not expect."""
     from waymark.curate.clean import parse_kinds, plan_clean
     from waymark.curate.finding import read_check
+    from waymark.dataset.index import printable
 
     found, kinds = read_check(check), parse_kinds(only)
     plan = plan_clean(found, dataset, only=kinds, relabel=relabel, made=check.stat().st_mtime)
-    stale = [f"{row.path} {row.reason}" for row in plan.stale]
+    there = frozenset(map(printable, held))
+    stale = [f"{row.path} {row.reason}" for row in plan.stale if row.path not in there]
+    if held:
+        typer.echo(f"{len(held)} are in the quarantine already", err=True)
     _say("left as they are, for check.json no longer fits", stale)
     _say("outside the dataset, left alone", plan.outside)
     _say("kept as the last sound copy", plan.spared)

@@ -115,11 +115,12 @@ def _kinds(kinds: Collection[str]) -> set[str]:
 
 def _skipped(dataset: Dataset) -> tuple[list[Finding], list[str]]:
     """Say what the dataset could not use: photos as findings, all else as notes."""
-    found, others = [], Counter[str]()
+    found, others, examples = [], Counter[str](), dict[str, str]()
     for row in dataset.skipped:
-        path = Path(row.path)
+        path = row.file or Path(row.path)
         if row.reason.startswith(_NO_PHOTOS) or path.is_dir():
             others[row.reason] += 1
+            examples.setdefault(row.reason, row.path)
             continue
         # A manifest names its rows from its own folder, a walk from where it was started.
         from_root = not path.is_absolute() and (
@@ -135,7 +136,10 @@ def _skipped(dataset: Dataset) -> tuple[list[Finding], list[str]]:
                 reason=row.reason,
             )
         )
-    return found, [f"{count} left out: {reason}" for reason, count in others.items()]
+    return found, [
+        f"{count} left out: {reason} ({examples[reason]}{', ...' if count > 1 else ''})"
+        for reason, count in others.items()
+    ]
 
 
 def _exists(path: Path) -> bool:

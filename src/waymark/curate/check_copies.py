@@ -191,15 +191,19 @@ def leakage_findings(reading: Reading, copies: Copies) -> Iterator[Finding]:
 
 
 def _ranks(reading: Reading, fitting: NDArray[np.float32]) -> Rows:
-    """Rank photos: those of test first, then what fits, is large, sharp and simply named."""
+    """Rank photos: those of test first, then what fits, is large, sharp and simply named.
 
-    def key(row: int) -> tuple[int, float, int, float, bool, int, str]:
+    A file comes before a link to it, which would be lost with the file.
+    """
+
+    def key(row: int) -> tuple[int, float, int, float, bool, bool, int, str]:
         entry, seen = reading.entry(row), reading.seen(row)
         return (
             -SPLITS.index(entry.split) if entry.split in SPLITS else 0,
             -round(float(fitting[row]) / SURE),
             -seen.size[0] * seen.size[1],
             -round(seen.sharpness, 1),
+            entry.path.is_symlink(),
             any(fault.kind == "wrong-extension" for fault in seen.faults),
             len(entry.name),
             entry.name,

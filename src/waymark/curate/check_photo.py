@@ -41,6 +41,12 @@ _EXTENSIONS = {
     "heic": (".heic", ".heif", ".hif"),
     "avif": (".avif",),
 }
+_RAW = frozenset(
+    {".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dcr", ".dng", ".erf", ".iiq", ".kdc", ".mef", ".mos"}
+    | {".mrw", ".nef", ".nrw", ".orf", ".pef", ".raf", ".raw", ".rw2", ".rwl", ".sr2", ".srf"}
+    | {".srw", ".x3f"}
+)
+"""Cameras' raw files, many of which begin as a TIFF does."""
 _EXIF_MARKS = (b"Exif", b"eXIf", b"EXIF", b"exif")
 
 View = Callable[["Image"], NDArray[np.float32]]
@@ -88,7 +94,8 @@ def examine(path: Path, *, view: View | None, min_side: int, gps: bool) -> Exami
         image = read_photo(data or path, min_side=max(MIN_SIDE, min_side))
         size, where = _facts(data, image.size, gps=gps)
     except PhotoError as error:
-        return Examined(faults=(_unreadable(error), *faults), digest=digest)
+        raw = path.suffix.lower() in _RAW
+        return Examined(faults=(_raw() if raw else _unreadable(error), *faults), digest=digest)
     measures = measure(image)
     faults += faults_of(measures, size)
     pixels = hashlib.sha256(repr(image.size).encode())
@@ -112,7 +119,7 @@ def wrong_extension(path: Path, head: bytes) -> Fault | None:
     """
     kind = sniff(head[:32])
     suffix = path.suffix.lower()
-    if kind is None or suffix in _EXTENSIONS[kind]:
+    if kind is None or suffix in _RAW or suffix in _EXTENSIONS[kind]:
         return None
     other = any(suffix in known for known in _EXTENSIONS.values())
     says = f"named {suffix}" if other else "without a photo's extension"
@@ -144,6 +151,16 @@ def _facts(
         return size, None
     facts = read_facts(data)
     return (facts.width, facts.height), facts.gps if gps else None
+
+
+def _raw() -> Fault:
+    """Say that a photo is not read, although nothing may be wrong with it: it is left alone."""
+    return Fault(
+        kind="unreadable",
+        severity=0.5,
+        suggest="review",
+        reason="a camera's raw file, of which no photo could be read; export it as JPEG",
+    )
 
 
 def _unreadable(error: PhotoError) -> Fault:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import os
+from contextlib import suppress
 from io import StringIO
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
@@ -50,8 +51,7 @@ def write_manifest(out: Path, dataset: Dataset) -> tuple[Skipped, ...]:
         cannot hold.
 
     Raises:
-        ConfigError: see `check_place`.
-        OSError: the file cannot be written; nothing is left of it.
+        ConfigError: see `check_place`; or the file cannot be written, and nothing is left of it.
     """
     check_place(out, dataset.root)
     below = dataset.root.resolve().relative_to(out.parent.resolve())
@@ -78,8 +78,15 @@ def write_manifest(out: Path, dataset: Dataset) -> tuple[Skipped, ...]:
             file.flush()
             os.fsync(file.fileno())
         part.replace(out)
+    except OSError as error:
+        raise ConfigError(
+            f"{printable(out)} cannot be written ({(error.strerror or str(error)).lower()}); name "
+            "one in a folder above the dataset with --out, or check and clean a folder of links "
+            "to the photos: `waymark data split DATASET --materialise link --out DIR` makes one."
+        ) from error
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):  # a disk that is read-only refuses even to miss it
+            part.unlink(missing_ok=True)
     return tuple(left_out)
 
 

@@ -93,13 +93,16 @@ def _put(move: Move) -> None:
     if os.path.lexists(move.target) and same(move.source, move.target):
         if move.source.name == move.target.name and move.source.parent.samefile(move.target.parent):
             raise OSError(errno.EINVAL, "both places are one")
-        move.half.unlink(missing_ok=True)
+        if os.path.lexists(move.half):  # a disk that is read-only refuses even to miss it
+            move.half.unlink()
         return
     try:
         os.link(move.source, move.target, follow_symlinks=False)
     except OSError as error:
         if error.errno not in _NO_SECOND_NAMES:
             raise
+        if not os.access(move.source.parent, os.W_OK):  # the copy would be a second photo
+            raise OSError(errno.EACCES, "its folder is read-only") from error
         _copy(move)
 
 

@@ -52,7 +52,12 @@ class _Row:
 
 
 def quarantine(
-    photos: Mapping[str, str], root: Path, folder: Path, *, progress: Progress = silent
+    photos: Mapping[str, str],
+    root: Path,
+    folder: Path,
+    *,
+    staying: Iterable[Path] = (),
+    progress: Progress = silent,
 ) -> Moved:
     """Move photos out of a dataset.
 
@@ -60,6 +65,7 @@ def quarantine(
         photos: paths below the root, each with the reason that the log states.
         root: the dataset's folder.
         folder: where to; new, empty, or a quarantine of the same root.
+        staying: photos that stay; what those of them that are links point to stays as well.
         progress: told of each photo.
 
     Raises:
@@ -74,8 +80,12 @@ def quarantine(
         _clear(folder)
         rows, fresh, left, gone = [], [], [], 0
         taken = {row.at for row in known.values()}
+        linked = _pointed_at(staying)
         for path, reason in photos.items():
-            if why := _why_stay(root, path):
+            why = _why_stay(root, path)
+            if not why and linked and _true(root / path) in linked:
+                why = "a photo that stays is a link to it"
+            if why:
                 left.append(Skipped(printable(path), why))
                 continue
             row = known.get(path)
@@ -98,6 +108,26 @@ def quarantine(
         failed = move_all(moves, what="moving photos", progress=progress)
     left += [Skipped(printable(rows[i].path), why) for i, why in failed.items()]
     return Moved(log=log, moved=gone + len(rows) - len(failed), left=tuple(left))
+
+
+def held(folder: Path, root: Path) -> frozenset[str]:
+    """Return the paths below the root of the photos that a quarantine holds already.
+
+    Args:
+        folder: where they are kept; it may be missing.
+        root: the dataset's folder.
+
+    Raises:
+        RunError: the log there is damaged, or of another dataset.
+    """
+    log = folder / LOG
+    if not log.is_file() or _whole(log.read_bytes()) is None:
+        return frozenset()
+    return frozenset(
+        row.path
+        for row in _read_log(log, root)
+        if os.path.lexists(folder / row.at) and not os.path.lexists(root / row.path)
+    )
 
 
 def restore(log: Path, root: Path, *, progress: Progress = silent) -> Moved:
@@ -170,6 +200,24 @@ def _why_stay(root: Path, path: str) -> str:
     if place.is_dir() and not place.is_symlink():
         return "is a folder"
     return ""
+
+
+def _pointed_at(photos: Iterable[Path]) -> frozenset[Path]:
+    """Return the files and links that links among some photos lead over and to."""
+    found: set[Path] = set()
+    for photo in photos:
+        here = photo
+        while here.is_symlink():
+            here = _true(here.parent / here.readlink())
+            if here in found:
+                break
+            found.add(here)
+    return frozenset(found)
+
+
+def _true(path: Path) -> Path:
+    """Return a path without links, but for the file itself."""
+    return path.parent.resolve() / path.name
 
 
 def _free(source: Path, target: Path) -> bool:

@@ -69,6 +69,7 @@ class Skipped:
 
     path: str
     reason: str
+    file: Path | None = field(default=None, compare=False, repr=False)  # with its own bytes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -271,7 +272,7 @@ def _walk(folder: Path) -> tuple[list[Path], list[Skipped], list[Path]]:
             elif (reason := why_not_photo(path)) is None:
                 photos.append(path)
             elif reason:
-                skipped.append(Skipped(printable(path), reason))
+                skipped.append(Skipped(printable(path), reason, path))
         if len(photos) + len(skipped) + len(waiting) == before:
             barren.append(here)
     return sorted(photos), sorted(skipped, key=lambda row: row.path), barren

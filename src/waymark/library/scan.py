@@ -113,9 +113,8 @@ def walk(sources: Sequence[str | os.PathLike[str]], census: Census) -> Iterator[
             continue
         inside = []
         for name, entry in entries.items():
-            if _is_folder(entry):
-                if not name.startswith(b".") and name not in _HIDDEN:
-                    inside.append(_real(entry) if entry.is_symlink() else entry.path)
+            if _is_folder(entry) and not name.startswith(b".") and name not in _HIDDEN:
+                inside.append(_real(entry) if entry.is_symlink() else entry.path)
         waiting.extend(inside[::-1])
         yield from _photos_of(here, entries, census)
 

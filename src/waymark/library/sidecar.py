@@ -10,20 +10,45 @@ hold more: a keyword list that is a single text or an attribute becomes a list.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from xml.sax.saxutils import escape
 
 from waymark.errors import SidecarError
 from waymark.library.sidecar_edit import Edits, bag_of, described
 from waymark.library.sidecar_forms import (
-    ABOUT, BAG, HIERARCHY, LATITUDE, LI, LONGITUDE, METHOD, RADIUS, SEQ, SHOWN, SUBJECT, TAGS,
-    WAYMARK, Node, entry, listed, positioned,
-)  # fmt: skip
+    ABOUT,
+    BAG,
+    HIERARCHY,
+    LATITUDE,
+    LI,
+    LONGITUDE,
+    METHOD,
+    RADIUS,
+    SEQ,
+    SHOWN,
+    SUBJECT,
+    TAGS,
+    WAYMARK,
+    Node,
+    entry,
+    listed,
+    positioned,
+)
 from waymark.library.sidecar_mark import Estimate, Mark, Shown
 from waymark.library.sidecar_parse import RDF, Element, Packet
 from waymark.library.sidecar_read import (
-    container_of, folded, has_position, is_simple, items, names_place, own_text, same_degrees,
-    same_place, shown_of, texts,
-)  # fmt: skip
+    container_of,
+    folded,
+    has_position,
+    is_simple,
+    items,
+    names_place,
+    own_text,
+    same_degrees,
+    same_place,
+    shown_of,
+    texts,
+)
 from waymark.library.sidecar_text import decode_sidecar
 
 _EMPTY = (
@@ -36,6 +61,20 @@ _EMPTY = (
 ).encode()
 # name of the list, the form of a new one, and where a mark keeps its values
 _LISTS = ((SUBJECT, BAG, "subject"), (TAGS, SEQ, "tags"), (HIERARCHY, BAG, "hierarchy"))
+
+
+class Additions(Edits):
+    """Changes of a sidecar that gets more to say.
+
+    Attributes:
+        block: properties that it does not have yet.
+        hollow: lists that it has, with nothing in them.
+    """
+
+    def __init__(self, packet: Packet) -> None:
+        super().__init__(packet)
+        self.block: list[Node] = []
+        self.hollow: list[str] = []
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,11 +97,13 @@ class Cleared:
     """A sidecar without what had been added to it.
 
     Attributes:
-        data: its bytes; None where nothing of anybody is left in it.
+        data: its bytes.
+        empty: nothing of anybody is left in it.
         notes: what of the mark stays, as somebody changed it since.
     """
 
-    data: bytes | None
+    data: bytes
+    empty: bool = False
     notes: tuple[str, ...] = ()
 
 
@@ -78,7 +119,7 @@ def merge(data: bytes | None, mark: Mark) -> Merged:
     """
     source = decode_sidecar(_EMPTY if data is None else data)
     packet = Packet(source.text)
-    edits, notes, block, hollow = Edits(packet), [], list[Node](), list[str]()
+    edits, notes = Additions(packet), list[str]()
     new: dict[str, tuple[str, ...]] = {}
     for name, kind, field in _LISTS:
         there = {folded(text) for text in texts(packet, name)}
@@ -86,25 +127,25 @@ def merge(data: bytes | None, mark: Mark) -> Merged:
         if not values:
             continue
         if not packet.has(name):
-            block.append(listed(name, kind, values))
-        elif not _extend(edits, name, kind, values, block, hollow):
+            edits.block.append(listed(name, kind, values))
+        elif not _extend(edits, name, kind, values):
             notes.append(f"{_short(name)} has a form that cannot be extended; it stays as it is")
             continue
         new[field] = tuple(values)
     shown = mark.shown if mark.shown and not names_place(packet, mark.shown) else None
-    if shown and not _show(edits, shown, block, hollow):
+    if shown and not _show(edits, shown):
         notes.append("LocationShown has a form that cannot be extended; it stays as it is")
         shown = None
-    facts = _state(edits, mark.facts, block)
+    facts = _state(edits, mark.facts)
     estimate = mark.estimate
     if estimate and (has_position(packet) or packet.has(METHOD) or packet.has(RADIUS)):
         if not _is_estimate(packet, estimate):
             notes.append("has a position already, which stays")
         estimate = None
-    block += positioned(estimate) if estimate else ()
-    if block:
-        _append(edits, block)
-    added = Mark(shown=shown, estimate=estimate, facts=facts, hollow=tuple(hollow), **new)
+    edits.block += positioned(estimate) if estimate else ()
+    if edits.block:
+        _append(edits, edits.block)
+    added = Mark(shown=shown, estimate=estimate, facts=facts, hollow=tuple(edits.hollow), **new)
     if not edits:
         return Merged(data=_EMPTY if data is None else data, added=added, notes=tuple(notes))
     edits.tidy(())
@@ -145,7 +186,7 @@ def take_back(data: bytes, added: Mark) -> Cleared:
     text = edits.text()
     left = Packet(text)
     empty = left.rdf is None or not any(True for _ in left.rdf.iterchildren("*"))
-    return Cleared(data=None if empty else source.encode(text), notes=tuple(notes))
+    return Cleared(data=source.encode(text), empty=empty, notes=tuple(notes))
 
 
 def _append(edits: Edits, block: Sequence[Node]) -> None:
@@ -160,9 +201,7 @@ def _append(edits: Edits, block: Sequence[Node]) -> None:
         edits.put(packet.rdf, [whole])
 
 
-def _extend(
-    edits: Edits, name: str, kind: str, values: Sequence[str], block: list[Node], hollow: list[str]
-) -> bool:
+def _extend(edits: Additions, name: str, kind: str, values: Sequence[str]) -> bool:
     """Add values to a list that is there in some form; False where the form forbids it."""
     packet = edits.packet
     found = packet.elements(name)
@@ -170,7 +209,7 @@ def _extend(
         container = container_of(element)
         if container is not None:
             if not any(True for _ in container.iterchildren("*")):
-                hollow.append(name)
+                edits.hollow.append(name)
             edits.put(container, [Node(LI, value) for value in values])
             return True
     if found:
@@ -182,13 +221,13 @@ def _extend(
     if len(packet.attributes(name)) > 1:
         return False
     edits.drop_attribute(top, name)
-    block.append(listed(name, kind, [value, *values] if value.strip() else values))
+    edits.block.append(listed(name, kind, [value, *values] if value.strip() else values))
     return True
 
 
 def _open(edits: Edits, element: Element, kind: str, values: Sequence[str]) -> None:
     """Make a list of a property that is a single text."""
-    packet, span = edits.packet, edits.packet.spans[element]
+    span = edits.packet.spans[element]
     if span.empty or not own_text(element):
         edits.put(element, [Node(kind, children=tuple(Node(LI, value) for value in values))])
         return
@@ -196,32 +235,28 @@ def _open(edits: Edits, element: Element, kind: str, values: Sequence[str]) -> N
     if not prefix:
         raise SidecarError("has RDF without a prefix and a keyword list that is none; mend it.")
     bag, item = f"{prefix}:{kind.rpartition('}')[2]}", f"{prefix}:li"
-    from xml.sax.saxutils import escape
-
     more = "".join(f"<{item}>{escape(value)}</{item}>" for value in values)
     edits.replace(span.opened, span.opened, f"<{bag}><{item}>")
     edits.replace(span.closing, span.closing, f"</{item}>{more}</{bag}>")
 
 
-def _show(edits: Edits, shown: Shown, block: list[Node], hollow: list[str]) -> bool:
+def _show(edits: Additions, shown: Shown) -> bool:
     """Add a place to LocationShown; False where its form forbids it."""
     packet = edits.packet
     if not packet.has(SHOWN):
-        block.append(Node(SHOWN, children=(Node(BAG, children=(entry(shown),)),)))
+        edits.block.append(Node(SHOWN, children=(Node(BAG, children=(entry(shown),)),)))
         return True
     for element in packet.elements(SHOWN):
         container = container_of(element)
         if container is not None:
             if not any(True for _ in container.iterchildren("*")):
-                hollow.append(SHOWN)
+                edits.hollow.append(SHOWN)
             edits.put(container, [entry(shown)])
             return True
     return False
 
 
-def _state(
-    edits: Edits, facts: Sequence[tuple[str, str]], block: list[Node]
-) -> tuple[tuple[str, str], ...]:
+def _state(edits: Additions, facts: Sequence[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
     """Write waymark's own properties, in place of what it wrote there before."""
     packet = edits.packet
     new = []
@@ -233,7 +268,7 @@ def _state(
             edits.drop(element)
         for top, _ in packet.attributes(name):
             edits.drop_attribute(top, name)
-        block.append(Node(name, value))
+        edits.block.append(Node(name, value))
         new.append((fact, value))
     return tuple(new)
 
@@ -298,8 +333,3 @@ def _drop_estimate(edits: Edits, estimate: Estimate) -> bool:
 
 def _short(name: str) -> str:
     return name.rpartition("}")[2]
-
-
-def without_values(mark: Mark) -> Mark:
-    """Return a mark for comparing: what it says, not what stood there before."""
-    return replace(mark, hollow=())

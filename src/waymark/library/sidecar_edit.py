@@ -11,8 +11,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from waymark.library.sidecar_forms import ABOUT, DESCRIPTION, PREFIXES, Layout, Node
-from waymark.library.sidecar_forms import declaring, uris
+from waymark.library.sidecar_forms import (
+    ABOUT,
+    DESCRIPTION,
+    PREFIXES,
+    Layout,
+    Node,
+    declaring,
+    uris,
+)
 from waymark.library.sidecar_parse import RDF, Element, Packet
 from waymark.library.sidecar_read import container_of
 
@@ -70,10 +77,10 @@ class Edits:
             for child in top.iterchildren("*"):
                 container = container_of(child)
                 inside = [] if container is None else list(container.iterchildren("*"))
-                if child not in gone and any(one in gone for one in inside):
-                    if child.tag not in keep and self._hollow(container, gone):
-                        gone.add(child)
-                        self._gone.append(child)
+                emptied = any(one in gone for one in inside) and self._hollow(container, gone)
+                if emptied and child not in gone and child.tag not in keep:
+                    gone.add(child)
+                    self._gone.append(child)
                 touched = touched or child in gone
             left = [
                 name

@@ -90,6 +90,27 @@ class Mark:
         """Whether it says anything."""
         return self != Mark()
 
+    def is_within(self, other: Mark) -> bool:
+        """Say whether another mark says all of this one."""
+        return (
+            all(
+                set(getattr(self, name)) <= set(getattr(other, name))
+                for name in ("subject", "tags", "hierarchy", "facts")
+            )
+            and self.shown in (None, other.shown)
+            and self.estimate in (None, other.estimate)
+        )
+
+    def joined(self, other: Mark) -> Mark:
+        """Return what either says; where only one can be said, it is the other's."""
+        lists = {
+            name: tuple(dict.fromkeys((*getattr(self, name), *getattr(other, name))))
+            for name in ("subject", "tags", "hierarchy", "hollow")
+        }
+        facts = tuple((dict(self.facts) | dict(other.facts)).items())
+        shown, estimate = other.shown or self.shown, other.estimate or self.estimate
+        return Mark(shown=shown, estimate=estimate, facts=facts, **lists)
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
         return asdict(self)

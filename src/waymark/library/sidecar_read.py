@@ -8,12 +8,28 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterator
+from dataclasses import replace
 
 from waymark.library.sidecar_forms import (
-    ALT, BAG, DESCRIPTION, EXIF, IPTC, LANG, LATITUDE, LI, LONGITUDE, PARSE_TYPE, SEQ, SHOWN,
-)  # fmt: skip
-from waymark.library.sidecar_mark import Shown, degrees_of
+    ALT,
+    BAG,
+    DESCRIPTION,
+    EXIF,
+    HIERARCHY,
+    IPTC,
+    LANG,
+    LATITUDE,
+    LI,
+    LONGITUDE,
+    PARSE_TYPE,
+    SEQ,
+    SHOWN,
+    SUBJECT,
+    TAGS,
+)
+from waymark.library.sidecar_mark import Mark, Shown, degrees_of
 from waymark.library.sidecar_parse import RDF, Element, Packet
+from waymark.library.sidecar_text import decode_sidecar
 
 CONTAINERS = (BAG, SEQ, ALT)
 _VALUE = f"{{{RDF}}}value"
@@ -166,3 +182,31 @@ def position_of(packet: Packet) -> tuple[float, float] | None:
     """Return the latitude and longitude of the photo, in degrees."""
     lat, lon = (next(map(degrees_of, texts(packet, name)), None) for name in (LATITUDE, LONGITUDE))
     return None if lat is None or lon is None else (lat, lon)
+
+
+def spared(data: bytes, said: Mark, wanted: Mark) -> Mark:
+    """Return what is still wanted of a mark: not what somebody took out since it was said.
+
+    Args:
+        data: the sidecar now.
+        said: what the last write wanted it to say.
+        wanted: what it is to say now.
+
+    Raises:
+        SidecarError: the sidecar cannot be read.
+    """
+    packet = Packet(decode_sidecar(data).text)
+    lists = {}
+    for name, field in ((SUBJECT, "subject"), (TAGS, "tags"), (HIERARCHY, "hierarchy")):
+        there = {folded(text) for text in texts(packet, name)}
+        lists[field] = tuple(
+            value
+            for value in getattr(wanted, field)
+            if value not in getattr(said, field) or folded(value) in there
+        )
+    shown, estimate = wanted.shown, wanted.estimate
+    if shown and shown == said.shown and not names_place(packet, shown):
+        shown = None
+    if estimate and estimate == said.estimate and not has_position(packet):
+        estimate = None
+    return replace(wanted, shown=shown, estimate=estimate, **lists)

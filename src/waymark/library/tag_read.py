@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 
     from waymark.preprocess import Preprocess
 
+Views = NDArray[np.float32]
+
+_HEAD = 32  # bytes that tell a format
+_FACTS = ("format", "width", "height", "taken", "gps")
 _TURNS = {
     2: "FLIP_LEFT_RIGHT",
     3: "ROTATE_180",
@@ -54,8 +58,7 @@ class Reading:
         taken: capture time; aware if the camera wrote its offset from UTC.
         gps: degrees north and east.
         error: why it cannot be used.
-        known: whether its content was recognised before; then there are no views.
-        views: (V, 3, size, size) float32.
+        known: whether its content was recognised before; then nothing else is said of it.
     """
 
     size: int
@@ -69,41 +72,51 @@ class Reading:
     gps: Point | None = None
     error: str | None = None
     known: bool = False
-    views: NDArray[np.float32] | None = None
 
 
 def read_one(
     path: bytes, preprocess: Preprocess, *, tta: bool, known: Callable[[bytes], bool]
-) -> Reading | None:
-    """Read a photo; None if it is gone.
+) -> tuple[Reading | None, Views | None]:
+    """Read a photo.
 
     Args:
         path: of the photo.
         preprocess: how the network's input is made.
         tta: whether four views are made, or one.
         known: says of a hash whether that content was recognised before; called from threads.
+
+    Returns:
+        What the file holds, None if it is gone; and what the network sees of it,
+        (V, 3, size, size) float32, None where there is nothing new to recognise.
     """
     try:
         data, facts = _load(path)
     except FileNotFoundError:
-        return None
+        return None, None
     except OSError as error:
-        reason = f"cannot be read ({error.strerror or error})"
-        return Reading(size=0, mtime_ns=-1, inode=0, error=reason)
+        return _unread(f"cannot be read ({error.strerror or error})"), None
     except PhotoError as error:
-        return Reading(size=0, mtime_ns=-1, inode=0, error=str(error))
-    size, mtime_ns, inode = len(data), facts.st_mtime_ns, facts.st_ino
-    if size != facts.st_size:  # somebody is writing it
-        mtime_ns = -1
-    digest = sha256(data).digest()
-    if known(digest):
-        return Reading(size=size, mtime_ns=mtime_ns, inode=inode, sha256=digest, known=True)
+        return _unread(str(error)), None
+    reading = Reading(
+        size=len(data),
+        # where somebody is writing it, the next run reads it again
+        mtime_ns=facts.st_mtime_ns if len(data) == facts.st_size else -1,
+        inode=facts.st_ino,
+        sha256=sha256(data).digest(),
+    )
+    assert reading.sha256 is not None
+    if known(reading.sha256):
+        return replace(reading, known=True), None
     name = os.fsdecode(os.path.basename(path))  # noqa: PTH119  # bytes
     try:
-        return _decode(data, name, preprocess, tta, (size, mtime_ns, inode), digest)
+        image, found = _decode(data, name, preprocess)
+        return replace(reading, **found), photo_views(image, preprocess, tta=tta)
     except PhotoError as error:
-        reason = str(error).removeprefix("this photo: ")
-        return Reading(size=size, mtime_ns=mtime_ns, inode=inode, sha256=digest, error=reason)
+        return replace(reading, error=str(error).removeprefix("this photo: ")), None
+
+
+def _unread(reason: str) -> Reading:
+    return Reading(size=0, mtime_ns=-1, inode=0, error=reason)
 
 
 def _load(path: bytes) -> tuple[bytes, os.stat_result]:
@@ -120,48 +133,33 @@ def _load(path: bytes) -> tuple[bytes, os.stat_result]:
         return file.read(), facts
 
 
-def _decode(
-    data: bytes,
-    name: str,
-    preprocess: Preprocess,
-    tta: bool,
-    file: tuple[int, int, int],
-    digest: bytes,
-) -> Reading:
-    size, mtime_ns, inode = file
-    kind = raw_kind(data[:32], name)
+def _decode(data: bytes, name: str, preprocess: Preprocess) -> tuple[Image, dict[str, Any]]:
+    """Return the upright image, and the fields of `Reading` that the header gives."""
+    kind = raw_kind(data[:_HEAD], name)
     if kind is None:
         facts = read_facts(data)
         image = read_photo(data, min_side=preprocess.min_side)
-        found = (facts.format, facts.width, facts.height, facts.taken, facts.gps)
-    else:
-        preview = read_preview(data)
-        if preview.jpeg is None:
-            raise UnreadablePhoto(
-                f"this {kind.upper()} has no JPEG preview that can be read; "
-                "develop it to a JPEG beside it."
-            )
-        inner = read_facts(preview.jpeg)
-        image = read_photo(preview.jpeg, min_side=preprocess.min_side)
-        turned = (inner.width, inner.height) != (preview.width, preview.height)
-        width, height = inner.width, inner.height
-        if preview.orientation != 1 and not turned and not _says_how_it_stands(preview.jpeg):
-            image = _turn(image, preview.orientation)
-            if preview.orientation >= 5:
-                width, height = height, width
-        found = (kind, width, height, preview.taken or inner.taken, preview.gps or inner.gps)
-    return Reading(
-        size=size,
-        mtime_ns=mtime_ns,
-        inode=inode,
-        sha256=digest,
-        format=found[0],
-        width=found[1],
-        height=found[2],
-        taken=found[3],
-        gps=found[4],
-        views=photo_views(image, preprocess, tta=tta),
-    )
+        return image, {name: getattr(facts, name) for name in _FACTS}
+    preview = read_preview(data)
+    if preview.jpeg is None:
+        raise UnreadablePhoto(
+            f"this {kind.upper()} has no JPEG preview that can be read; "
+            "develop it to a JPEG beside it."
+        )
+    facts = read_facts(preview.jpeg)
+    image = read_photo(preview.jpeg, min_side=preprocess.min_side)
+    width, height = facts.width, facts.height
+    if not _says_how_it_stands(preview.jpeg) and preview.orientation in _TURNS:
+        image = _turn(image, preview.orientation)
+        if preview.orientation >= 5:
+            width, height = height, width
+    return image, {
+        "format": kind,
+        "width": width,
+        "height": height,
+        "taken": preview.taken or facts.taken,
+        "gps": preview.gps or facts.gps,
+    }
 
 
 def _says_how_it_stands(jpeg: bytes) -> bool:

@@ -1,22 +1,25 @@
 """Read, decode and recognise photos at the same time, on all cores, with bounded memory.
 
 In:  jobs, taken as they are needed.
-Out: (job, reading, prediction) in order; the prediction is None where there is nothing new.
+Out: a `Result` for each, in order.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
+from waymark.library.beside import read_beside
 from waymark.library.scan import Found
-from waymark.library.tag_read import Reading, read_one
+from waymark.library.tag_read import read_one
+from waymark.library.tag_save import Result
 from waymark.photo import cores
 
 if TYPE_CHECKING:
@@ -27,27 +30,27 @@ GUESSES = 10
 """How many guesses of a photo are kept: its neighbours may speak for one that is not the first."""
 _BATCH = 8
 
-Read = tuple[Found, Reading | None]
-Done = tuple[Found, Reading | None, "Prediction | None"]
+Job = tuple[Found, bool]
+Read = tuple[Result | None, "NDArray[np.float32] | None"]
 
 
 def recognise(
-    jobs: Iterable[Found],
+    jobs: Iterable[Job],
     recogniser: Recogniser,
     *,
     known: Callable[[bytes], bool],
     workers: int | None = None,
-) -> Iterator[Done]:
+) -> Generator[Result, None, None]:
     """Recognise photos, a few at a time; closing the generator ends the threads.
 
     Args:
-        jobs: what to read.
+        jobs: photos, and of each whether it is to be read, or only what lies beside it.
         recogniser: what names the landmarks.
         known: see `read_one`.
         workers: threads that decode, and as many for the network; None is one a core.
 
     Yields:
-        Each job in its turn; its reading is None where the file is gone.
+        A result for each job in its turn; nothing for a photo that is gone.
     """
     threads = workers or cores()
     read = _readings(iter(jobs), recogniser, known, threads)
@@ -55,10 +58,8 @@ def recognise(
     with ThreadPoolExecutor(threads, thread_name_prefix="waymark-network") as pool:
         try:
             while batch := list(islice(read, _BATCH)):
-                views = [r.views for _, r in batch if r is not None and r.views is not None]
-                slim = [(job, r and replace(r, views=r.views[:0] if _new(r) else None))
-                        for job, r in batch]  # fmt: skip
-                waiting.append((slim, pool.submit(_answer, recogniser, views)))
+                views = [views for _, views in batch if views is not None]
+                waiting.append((batch, pool.submit(_answer, recogniser, views)))
                 while len(waiting) > threads or (waiting and waiting[0][1].done()):
                     yield from _joined(*waiting.popleft())
             while waiting:
@@ -68,40 +69,45 @@ def recognise(
             read.close()
 
 
-def _new(reading: Reading) -> bool:
-    return reading.views is not None
+def _answer(recogniser: Recogniser, views: list[NDArray[np.float32]]) -> list[Prediction]:
+    return recogniser.answer_and_embed(np.stack(views), GUESSES)[0] if views else []
 
 
-def _answer(recogniser: Recogniser, views: list[np.ndarray]) -> list[Prediction]:
-    return recogniser.answer(np.stack(views), GUESSES) if views else []
-
-
-def _joined(batch: list[Read], said: Future[list[Prediction]]) -> Iterator[Done]:
+def _joined(batch: list[Read], said: Future[list[Prediction]]) -> Iterator[Result]:
     answers = iter(said.result())
-    for job, reading in batch:
-        recognised = reading is not None and reading.views is not None
-        yield job, reading, next(answers) if recognised else None
+    for result, views in batch:
+        prediction = None if views is None else next(answers)
+        if result is not None:
+            yield result if prediction is None else replace(result, prediction=prediction)
 
 
 def _readings(
-    jobs: Iterator[Found],
+    jobs: Iterator[Job],
     recogniser: Recogniser,
     known: Callable[[bytes], bool],
     threads: int,
-) -> Iterator[Read]:
+) -> Generator[Read, None, None]:
     """Read and decode in threads, a bounded window ahead of the caller, in order."""
 
-    def work(job: Found) -> Read:
-        return job, read_one(job.path, recogniser.preprocess, tta=recogniser.tta, known=known)
+    def work(found: Found, content: bool) -> Read:
+        beside = read_beside(found.sidecars, found.takeout)
+        if not content:
+            return Result(job=found, reading=None, beside=beside), None
+        reading, views = read_one(
+            found.path, recogniser.preprocess, tta=recogniser.tta, known=known
+        )
+        if reading is None:
+            return None, None
+        return Result(job=found, reading=reading, beside=beside), views
 
     pool = ThreadPoolExecutor(threads, thread_name_prefix="waymark-read")
     try:
         waiting: deque[Future[Read]] = deque()
         for job in islice(jobs, 3 * threads):  # one in each thread, two in waiting
-            waiting.append(pool.submit(work, job))
+            waiting.append(pool.submit(work, *job))
         while waiting:
             yield waiting.popleft().result()
             for job in islice(jobs, 1):
-                waiting.append(pool.submit(work, job))
+                waiting.append(pool.submit(work, *job))
     finally:
         pool.shutdown(wait=True, cancel_futures=True)

@@ -25,9 +25,10 @@ _WORD = ".supplemental-metadata"
 _LONGEST = 46  # characters of a name before `.json`; a few more are allowed for
 _NUMBERED = re.compile(r"^(.*)\((\d{1,5})\)$", re.DOTALL)
 _EDITED = (
-    "-edited -bearbeitet -modifié -modifie -editado -editada -modificato -bewerkt -redigerad "
-    "-edytowane -muokattu -redigeret -redigert -düzenlendi -upraveno -編集済み -edited-effects"
-).split()
+    *("-edited", "-bearbeitet", "-modifié", "-editado", "-editada", "-modificato", "-bewerkt"),
+    *("-redigerad", "-edytowane", "-muokattu", "-redigeret", "-redigert", "-düzenlendi"),
+    *("-upraveno", "-編集済み"),
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from math import asin, cos, radians, sin, sqrt
+from math import asin, ceil, cos, radians, sin, sqrt
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -88,7 +88,7 @@ class Service:
         self.ready = False
         self.held = 0
         self._photos = 0
-        threads = settings.decoders or cores()
+        threads = settings.decoders or ceil(cores() / settings.workers)
         self._threads = threads
         self._decode_pool = ThreadPoolExecutor(threads, "waymark-decode")
         self._network_pool = ThreadPoolExecutor(threads, "waymark-network")
@@ -272,7 +272,9 @@ class Service:
 
     def _explain(self, picture: Image, landmark: str) -> str:
         file = io.BytesIO()
-        self.recogniser.explain(picture, landmark).save(file, "JPEG", quality=80)
+        recogniser = self.recogniser  # may be another by now, which does not know the landmark
+        known = landmark in recogniser.bundle.manifest.tasks[0].ids
+        recogniser.explain(picture, landmark if known else None).save(file, "JPEG", quality=80)
         return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()
 
 

@@ -39,7 +39,8 @@ class Settings:
         max_body: bytes a request.
         max_photos: photos a request.
         max_pixels: width times height of a photo.
-        decoders: processes that decode, a worker; 0 is one a core.
+        decoders: processes that decode, a worker, and threads for the network; 0 shares the
+            cores out among the workers.
         decode_s: seconds that decoding one photo may take.
         timeout_s: seconds that a request may take to arrive, and again to be answered.
         shrink: the longer side, px, to which browsers shrink photos before they send

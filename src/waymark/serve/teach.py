@@ -59,7 +59,9 @@ class Teacher:
         self.service = service
         self.folder = folder or service.settings.teach_dir or taught_folder()
         self.draft = Draft(self.folder)
-        self.earlier = sorted(self.folder.glob("taught-*.waymark"), reverse=True)
+        taught_before = sorted(self.folder.glob("taught-*.waymark"), reverse=True)
+        used = service.bundle_file and service.bundle_file.resolve()
+        self.earlier = [file for file in taught_before if file.resolve() != used]
         self._first = self._base = service.recogniser
         self.version = Version(file=service.bundle_file, bundle=self._first.bundle.short_hash)
         self._base_version = self.version

@@ -62,7 +62,7 @@ def teach_router(service: Service, teacher: Teacher) -> APIRouter:
         """The bundle in use, if it was taught since the server was started."""
         file = teacher.taught_file
         if file is None or not file.is_file():
-            raise Problem(404, "not-found", "nothing has been taught yet.", "POST /api/v1/teach.")
+            raise Problem(404, "not-found", "nothing has been taught yet.", "POST /api/v1/teach/start")
         return FileResponse(file, media_type="application/octet-stream", filename=file.name)
 
     @router.post(
@@ -115,7 +115,7 @@ def teach_router(service: Service, teacher: Teacher) -> APIRouter:
         teacher.choose(form.fields.get("photo", ""), use=form.is_on("use"))
         return reply(state_of(teacher))
 
-    @router.post("", status_code=202, summary="Teach the draft", responses=_started())
+    @router.post("/start", status_code=202, summary="Teach the draft", responses=_started())
     async def start(request: Request) -> Response:
         """Begin to teach; GET /api/v1/teach tells how it goes."""
         await read_press(request)

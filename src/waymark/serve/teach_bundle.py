@@ -64,13 +64,16 @@ def taught(
         Problem: there is no room on the disk.
         DatasetError: no photo can be read.
     """
+    from threadpoolctl import threadpool_limits
+
     from waymark.training.teach import save_taught, teach
 
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if shutil.disk_usage(folder).free < ROOM:
         raise Problem(507, "full", "the disk is almost full.", "Make room, then press Teach.")
     command = "waymark serve --allow-teach"
-    result = teach(former.bundle, dataset, cached=False, command=command, progress=progress)
+    with threadpool_limits(1):  # more threads would fight with those that serve
+        result = teach(former.bundle, dataset, cached=False, command=command, progress=progress)
     progress(0, 0, "writing the bundle")
     file = folder / f"taught-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}.waymark"
     saved = save_taught(file, result, parent=parent)

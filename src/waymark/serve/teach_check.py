@@ -61,9 +61,12 @@ def remarks(dataset: Dataset, bundle: Bundle, progress: Progress) -> dict[str, t
     Raises:
         BundleError: if the network cannot be run.
     """
+    from threadpoolctl import threadpool_limits
+
     from waymark.curate.check import check_dataset
 
-    check = check_dataset(dataset, bundle=bundle, kinds=KINDS, progress=progress)
+    with threadpool_limits(1):  # more threads would fight with those that serve
+        check = check_dataset(dataset, bundle=bundle, kinds=KINDS, workers=1, progress=progress)
     said: dict[str, list[Remark]] = defaultdict(list)
     for finding in check.findings:
         about = finding.paths[:-1] if finding.kind in _COPIES else finding.paths

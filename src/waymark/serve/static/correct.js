@@ -92,7 +92,7 @@ export function correction(send) {
       const count = landmark?.photos?.length ?? 1;
       const missing = landmark ? landmark.least - landmark.used : 0;
       const wait = missing > 0 ? ` ${missing} more needed.` : "";
-      back.replaceChildren(`Noted: ${name ?? "no landmark"}, ${count} photo${count === 1 ? "" : "s"}.${wait} `, el("a", { href: "/teach" }, "Teach"), " uses it.");
+      back.replaceChildren(`Noted: ${name ?? "no landmark"}, ${count} photo${count === 1 ? "" : "s"}.${wait} `, el("a", { href: "/teach#draft" }, "Teach"), " uses it.");
     } catch (error) {
       back.textContent = [error.message, error.hint].filter(Boolean).join(" ");
     }

@@ -129,7 +129,8 @@ function place(text) {
   if (within && value) {
     const [what, on] = value.split(":");
     const other = { drop: `keep:${on}`, keep: `drop:${on}` }[what] ?? value;
-    (fresh.querySelector(`[value="${CSS.escape(other)}"]`) ?? fresh.querySelector("#learnt") ?? by("name")).focus();
+    const next = [`[value="${CSS.escape(other)}"]:not(:disabled)`, ".progress", "#learnt", "#waiting"].map((one) => fresh.querySelector(one));
+    (next.find(Boolean) ?? by("name")).focus({ preventScroll: next.some(Boolean) });
   }
   if (was === "teaching" && fresh.dataset.busy !== "teaching") {
     const learnt = fresh.querySelector("#learnt");

@@ -1,0 +1,66 @@
+"""Settle what a killed write or undo left open, by looking at the files themselves.
+
+In:  rows of the journal that are planned or half taken back.
+Out: the same rows, each as what the file on disk says; unfinished files are gone.
+"""
+
+from __future__ import annotations
+
+import errno
+from contextlib import suppress
+from pathlib import Path
+
+from waymark.dataset.index import printable
+from waymark.errors import SidecarError
+from waymark.library.journal import FileState, Journal, Row
+from waymark.library.sidecar import take_back
+from waymark.library.sidecar_file import digest, read_file
+
+_HOPELESS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE)
+
+
+def settle_all(journal: Journal) -> None:
+    """Find out how far each file came that was being written when a process was killed.
+
+    Files of folders that are not there now, such as a disk that is not plugged in, wait.
+    """
+    states: dict[int, FileState] = {}
+    for row in journal.unsettled():
+        if not row.file.parent.is_dir():
+            continue
+        with suppress(OSError):
+            row.part.unlink()
+        states[row.id] = _state_of(row)
+    journal.settle(states)
+
+
+def _state_of(row: Row) -> FileState:
+    """Return how far a file came."""
+    try:
+        data = read_file(row.file)
+    except (SidecarError, OSError):
+        return "written"  # nobody can tell; an undo looks again
+    now = digest(data)
+    if row.state == "undoing":
+        return "undone" if now == row.before_sha256 else "written"
+    if now == row.after_sha256:
+        return "written"
+    if now == row.before_sha256 or data is None:
+        return "dropped"
+    with suppress(SidecarError):  # somebody changed it since: is anything of ours in it?
+        if take_back(data, row.added).data == data:
+            return "dropped"
+    return "written"
+
+
+def stop_if_hopeless(error: Exception, file: Path) -> None:
+    """Stop at an error that all other files would meet too.
+
+    Raises:
+        SidecarError: the disk is full or failing.
+    """
+    if isinstance(error, OSError) and error.errno in _HOPELESS:
+        raise SidecarError(
+            f"stopped at {printable(file)}: {error.strerror}. Every sidecar is whole; make room, "
+            "then run the same again."
+        ) from error

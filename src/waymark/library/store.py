@@ -1,0 +1,342 @@
+"""A person's library: one SQLite file that says what each photo shows.
+
+In:  a path; by default `$XDG_DATA_HOME/waymark/library.sqlite`.
+Out: a `Store`: its connection, transactions, and the photos with their tags.
+
+Write-ahead logging: one writes, any number read meanwhile. A write is one short transaction,
+and whoever comes second waits for it. A kill loses the transaction in hand and nothing else.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote_from_bytes
+
+from waymark.dataset.index import printable
+from waymark.errors import LibraryError
+from waymark.gazetteer import Landmark
+from waymark.library import store_review
+from waymark.library.store_schema import APPLICATION, migrate, migrations
+from waymark.library.tagged import Tagged
+
+WAIT_S = 60.0  # for another's transaction, each of which takes moments
+_PAGE = 500
+_LANDMARK = (
+    "key",
+    "name",
+    "local_name",
+    "place",
+    "country",
+    "category",
+    "lat",
+    "lon",
+    "extent_m",
+    "wikidata",
+    "estimated",
+)
+LANDMARK_COLUMNS = ", ".join(f"landmark.{name}" for name in _LANDMARK)
+"""What `landmark_of` wants, in its order."""
+
+
+def default_path() -> Path:
+    """Return where the library is unless somebody says otherwise."""
+    data = os.environ.get("XDG_DATA_HOME", "")
+    base = Path(data) if data.startswith("/") else Path.home() / ".local" / "share"
+    return base / "waymark" / "library.sqlite"
+
+
+def now() -> str:
+    """Return the time, to the second, with its offset from UTC."""
+    return datetime.now().astimezone().isoformat(timespec="seconds")
+
+
+def landmark_of(row: Sequence[Any]) -> Landmark:
+    """Make a landmark of a row's `LANDMARK_COLUMNS`."""
+    values = dict(zip(_LANDMARK, row, strict=True))
+    return Landmark(id=values.pop("key"), **values | {"estimated": bool(values["estimated"])})
+
+
+def below(paths: Iterable[str | os.PathLike[str] | bytes]) -> tuple[str, list[bytes]]:
+    """Return an SQL condition, with its arguments, for photos that are, or lie below, `paths`."""
+    parts: list[str] = []
+    arguments: list[bytes] = []
+    for path in paths:
+        real = os.path.realpath(os.fsencode(path))
+        # a link to a photo is in the library under its own name
+        own = os.path.join(  # noqa: PTH118  # bytes
+            os.path.realpath(os.path.dirname(os.path.abspath(os.fsencode(path)))),  # noqa: PTH100, PTH120
+            os.path.basename(os.fsencode(path)),  # noqa: PTH119
+        )
+        folder = real.rstrip(b"/") + b"/"
+        parts.append("(photo.path IN (?, ?) OR (photo.path >= ? AND photo.path < ?))")
+        arguments += [real, own, folder, folder[:-1] + b"0"]  # "0" follows "/"
+    return f"({' OR '.join(parts)})" if parts else "0", arguments
+
+
+class Store:
+    """An open library.
+
+    Attributes:
+        path: its file.
+        readonly: whether it may only be read.
+        connection: in autocommit mode; wrap writes in `transaction`.
+    """
+
+    def __init__(self, path: Path, connection: sqlite3.Connection, *, readonly: bool) -> None:
+        self.path = path
+        self.readonly = readonly
+        self.connection = connection
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str] | None = None, *, readonly: bool = False) -> Self:
+        """Open a library; make it, mode 0600, where it is missing and may be written.
+
+        Raises:
+            LibraryError: it cannot be opened, is none of ours, or of a newer waymark.
+        """
+        file = Path(path) if path is not None else default_path()
+        with faults(file):
+            connection = _connect(file, readonly=readonly)
+            try:
+                _check(connection, file, readonly=readonly)
+                if not readonly:
+                    migrate(connection)
+            except BaseException:
+                connection.close()
+                raise
+        return cls(file, connection, readonly=readonly)
+
+    def close(self) -> None:
+        """Close the file; what was committed is in it."""
+        self.connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @contextmanager
+    def faults(self) -> Iterator[None]:
+        """Turn SQLite's errors into `LibraryError`, while the block runs."""
+        with faults(self.path):
+            yield
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Write as one: all of the block, or, where it raises, nothing of it."""
+        with faults(self.path):
+            self.connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self.connection
+                self.connection.execute("COMMIT")
+            except BaseException:
+                with suppress(sqlite3.Error):
+                    if self.connection.in_transaction:
+                        self.connection.execute("ROLLBACK")
+                raise
+
+    def landmark_ids(self, landmarks: Iterable[Landmark]) -> list[int]:
+        """Return the library's numbers of landmarks, noting what is known of them now.
+
+        To be called inside a `transaction`.
+        """
+        sets = ", ".join(f"{name} = excluded.{name}" for name in _LANDMARK[1:])
+        marks = ", ".join("?" * len(_LANDMARK))
+        found = []
+        for landmark in landmarks:
+            values = landmark.to_dict()
+            row = [values["id"], *(values[name] for name in _LANDMARK[1:])]
+            (number,) = self.connection.execute(
+                f"INSERT INTO landmark ({', '.join(_LANDMARK)}) VALUES ({marks}) "
+                f"ON CONFLICT (key) DO UPDATE SET {sets} RETURNING id",
+                row,
+            ).fetchone()
+            found.append(number)
+        return found
+
+    def landmark(self, key: str) -> Landmark | None:
+        """Return the landmark of exactly that id, if a photo was ever compared with it."""
+        row = self.connection.execute(
+            f"SELECT {LANDMARK_COLUMNS} FROM landmark WHERE key = ?", [key]
+        ).fetchone()
+        return None if row is None else landmark_of(row)
+
+    def tagged(
+        self,
+        paths: Iterable[str | os.PathLike[str]] | None = None,
+        *,
+        min_score: float | None = None,
+        approved: bool = False,
+    ) -> Iterator[Tagged]:
+        """Yield the photos that have a landmark and that nobody has objected to, by path.
+
+        Pages of the table are read at a time, so the library may be written meanwhile.
+
+        Args:
+            paths: folders and photos; None is all of the library.
+            min_score: leave out what is less sure; what a person said counts as 1.
+            approved: only what a person approved or corrected.
+        """
+        where = "photo.landmark IS NOT NULL AND photo.missing = 0 AND photo.error IS NULL"
+        arguments: list[Any] = []
+        if paths is not None:
+            condition, arguments = below(paths)
+            where += f" AND {condition}"
+        states = ("approved", "corrected") if approved else ("new", "approved", "corrected")
+        where += f" AND photo.state IN ({', '.join(map(repr, states))})"
+        if min_score is not None:
+            where += " AND (photo.score >= ? OR photo.state IN ('approved', 'corrected'))"
+            arguments.append(min_score)
+        after = b""
+        while True:
+            with self.faults():
+                rows = self.connection.execute(
+                    "SELECT photo.path, photo.sha256, photo.score, photo.unknown_score, "
+                    "photo.evidence, photo.state, photo.bundle, photo.tagged_at, photo.lat, "
+                    f"photo.lon, {LANDMARK_COLUMNS} FROM photo "
+                    "JOIN landmark ON landmark.id = photo.landmark "
+                    f"WHERE {where} AND photo.path > ? ORDER BY photo.path LIMIT {_PAGE}",
+                    [*arguments, after],
+                ).fetchall()
+            for row in rows:
+                yield _tagged(row)
+            if len(rows) < _PAGE:
+                return
+            after = rows[-1][0]
+
+    def approve(self, photos: Iterable[int]) -> int:
+        """Say that the tags of these photos are right; see `store_review`."""
+        return store_review.say(self, photos, "approved")
+
+    def approve_above(self, score: float, photos: Iterable[int] | None = None) -> int:
+        """Approve every photo of at least that score that nobody has looked at."""
+        return store_review.approve_above(self, score, photos)
+
+    def correct(self, photo_id: int, landmark: str | Landmark) -> int:
+        """Say which landmark a photo shows."""
+        return store_review.correct(self, photo_id, landmark)
+
+    def reject(self, photos: Iterable[int]) -> int:
+        """Say that the tags of these photos are wrong, without saying what is right."""
+        return store_review.say(self, photos, "rejected")
+
+    def not_a_landmark(self, photos: Iterable[int]) -> int:
+        """Say that these photos show no landmark."""
+        return store_review.say(self, photos, "not-a-landmark")
+
+    def undo_review(self) -> int:
+        """Take back what was said last; return of how many photos."""
+        return store_review.undo(self)
+
+
+def _tagged(row: Sequence[Any]) -> Tagged:
+    path, digest, score, unknown, evidence, state, bundle, tagged_at, lat, lon = row[:10]
+    return Tagged(
+        path=Path(os.fsdecode(path)),
+        sha256=digest.hex(),
+        landmark=landmark_of(row[10:]),
+        score=score,
+        unknown_score=unknown,
+        evidence=evidence,
+        state=state,
+        bundle=bundle,
+        tagged_at=datetime.fromisoformat(tagged_at),
+        gps=None if lat is None else (lat, lon),
+    )
+
+
+@contextmanager
+def faults(path: Path) -> Iterator[None]:
+    """Turn SQLite's errors, and those of opening the file, into `LibraryError`."""
+    name = printable(path)
+    try:
+        yield
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorname", "") or ""
+        raise LibraryError(f"the library {name} {_reason(code, error)}") from error
+
+
+def _reason(code: str, error: sqlite3.Error) -> str:
+    kept = "What was stored before is kept"
+    if code.startswith("SQLITE_FULL"):
+        return f"cannot grow: the disk is full. {kept}; make room and run it again."
+    if code.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return f"has been kept busy by another program for {WAIT_S:.0f} s; try again later."
+    if code.startswith(("SQLITE_READONLY", "SQLITE_PERM")):
+        return "may not be written; check its permissions, or name another with --library."
+    if code.startswith("SQLITE_CANTOPEN"):
+        return "cannot be opened; check the path and that you may read and write there."
+    if code.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+        return "is damaged or no library; name another with --library, or restore a copy of it."
+    if code.startswith("SQLITE_IOERR"):
+        return f"cannot be read or written ({error}). {kept}; check the disk and run it again."
+    return f"cannot be used ({error})."
+
+
+def _connect(file: Path, *, readonly: bool) -> sqlite3.Connection:
+    if readonly:
+        if not file.is_file():
+            raise LibraryError(
+                f"there is no library at {printable(file)}; `waymark tag FOLDER` makes one."
+            )
+        address = f"file:{quote_from_bytes(os.fsencode(file.absolute()))}?mode=ro"
+        connection = _open(address, uri=True)
+    else:
+        try:
+            if not file.parent.is_dir():
+                file.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
+            with suppress(FileExistsError):
+                os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        except OSError as error:
+            raise LibraryError(
+                f"the library {printable(file)} cannot be made ({error.strerror}); "
+                "name another place with --library."
+            ) from error
+        connection = _open(os.fspath(file), uri=False)
+    return connection
+
+
+def _open(address: str, *, uri: bool) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        address, uri=uri, timeout=WAIT_S, isolation_level=None, check_same_thread=False
+    )
+    connection.execute("PRAGMA foreign_keys = ON")
+    return connection
+
+
+def _check(connection: sqlite3.Connection, file: Path, *, readonly: bool) -> None:
+    """Refuse a database that is not ours, or newer than we are; set how it is written."""
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    name = printable(file)
+    if application != APPLICATION and (tables or application or readonly):
+        raise LibraryError(
+            f"{name} is a database of another program; name a waymark library with --library."
+        )
+    if version > len(migrations()):
+        raise LibraryError(
+            f"the library {name} is of a newer waymark (version {version}, this one writes "
+            f"{len(migrations())}); install the newer waymark, or name another with --library."
+        )
+    if readonly:
+        if version < len(migrations()):
+            raise LibraryError(
+                f"the library {name} is of an older waymark; run `waymark tag` on it once."
+            )
+        return
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")

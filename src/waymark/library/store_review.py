@@ -1,0 +1,184 @@
+"""What a person says of tags, and how it is taken back.
+
+In:  a `Store` and the numbers of photos.
+Out: states in the table `photo`, and each step in `review`, so that the last act can be undone.
+
+What is said of a photo is said of its content: copies of it follow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from waymark.errors import LibraryError, UnknownName
+from waymark.gazetteer import Landmark, load_gazetteer
+from waymark.library.near import compare
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from waymark.library.store import Store
+    from waymark.library.tagged import State
+
+
+def say(store: Store, photos: Iterable[int], state: State) -> int:
+    """Set the state of photos; `approved` only where there is a tag to approve.
+
+    Returns:
+        The number of photos whose state changed, copies included.
+
+    Raises:
+        LibraryError: no such photo.
+    """
+    with store.transaction() as connection:
+        act = _next_act(connection)
+        return sum(_set(connection, act, row, state) for row in _rows(connection, photos))
+
+
+def approve_above(store: Store, score: float, photos: Iterable[int] | None = None) -> int:
+    """Approve the new tags of at least a score, as one act.
+
+    Args:
+        store: the library.
+        score: 0 to 1.
+        photos: only these; None is the whole library.
+    """
+    wanted = "state = 'new' AND landmark IS NOT NULL AND score >= ? AND missing = 0"
+    with store.transaction() as connection:
+        act = _next_act(connection)
+        if photos is None:
+            found = connection.execute(f"SELECT id FROM photo WHERE {wanted}", [score])
+            numbers = [number for (number,) in found]
+        else:
+            numbers = [
+                number
+                for each in photos
+                for (number,) in connection.execute(
+                    f"SELECT id FROM photo WHERE id = ? AND {wanted}", [each, score]
+                )
+            ]
+        return sum(_set(connection, act, row, "approved") for row in _rows(connection, numbers))
+
+
+def correct(store: Store, photo: int, landmark: str | Landmark) -> int:
+    """Say which landmark a photo shows; its score is 1 and its evidence a person's from now on.
+
+    Args:
+        store: the library.
+        photo: its number.
+        landmark: a record, or the id of one of the library's or the gazetteer's.
+
+    Raises:
+        UnknownName: nobody knows a landmark of that id.
+        LibraryError: no such photo.
+    """
+    record = landmark if isinstance(landmark, Landmark) else store.landmark(landmark)
+    if record is None:
+        record = load_gazetteer().get(str(landmark))
+    if record is None:
+        raise UnknownName(
+            f"no landmark {landmark!a} in this library or the gazetteer; "
+            "`waymark landmarks` lists them."
+        )
+    with store.transaction() as connection:
+        (number,) = store.landmark_ids([record])
+        act = _next_act(connection)
+        return sum(
+            _set(connection, act, row, "corrected", number, record)
+            for row in _rows(connection, [photo])
+        )
+
+
+def undo(store: Store) -> int:
+    """Take back the last act; return the number of photos it was about, 0 where there is none."""
+    with store.transaction() as connection:
+        (act,) = connection.execute("SELECT max(act) FROM review").fetchone()
+        if act is None:
+            return 0
+        rows = connection.execute(
+            "SELECT photo, was_state, was_landmark, was_score, was_evidence FROM review "
+            "WHERE act = ? ORDER BY id DESC",
+            [act],
+        ).fetchall()
+        for photo, state, landmark, score, evidence in rows:
+            connection.execute(
+                "UPDATE photo SET state = ?, landmark = ?, score = ?, evidence = ?, pending = 1 "
+                "WHERE id = ?",
+                [state, landmark, score, evidence, photo],
+            )
+            _compare(connection, photo)
+        connection.execute("DELETE FROM review WHERE act = ?", [act])
+        return len(rows)
+
+
+def _next_act(connection: sqlite3.Connection) -> int:
+    (last,) = connection.execute("SELECT coalesce(max(act), 0) FROM review").fetchone()
+    return int(last) + 1
+
+
+def _rows(connection: sqlite3.Connection, photos: Iterable[int]) -> Iterator[tuple[Any, ...]]:
+    """Yield the rows of photos and of their copies, each once."""
+    seen: set[int] = set()
+    columns = "id, state, landmark, score, evidence"
+    for number in photos:
+        if number in seen:
+            continue
+        found = connection.execute("SELECT sha256 FROM photo WHERE id = ?", [number]).fetchone()
+        if found is None:
+            raise LibraryError(f"the library has no photo number {number}; list them again.")
+        rows = connection.execute(
+            f"SELECT {columns} FROM photo WHERE id = ? OR (sha256 = ? AND sha256 IS NOT NULL)",
+            [number, found[0]],
+        ).fetchall()
+        for row in rows:
+            if row[0] not in seen:
+                seen.add(row[0])
+                yield row
+
+
+def _set(
+    connection: sqlite3.Connection,
+    act: int,
+    row: tuple[Any, ...],
+    state: State,
+    number: int | None = None,
+    landmark: Landmark | None = None,
+) -> int:
+    """Change one photo and note how it was; return 1, or 0 where nothing changes."""
+    from waymark.library.store import now
+
+    photo, was_state, was_landmark, was_score, was_evidence = row
+    tag = (was_landmark, was_score, was_evidence)
+    if landmark is not None:
+        tag = (number, 1.0, "person")
+    if (state, *tag) == tuple(row[1:]) or (state == "approved" and was_landmark is None):
+        return 0
+    connection.execute(
+        "INSERT INTO review (act, photo, said_at, was_state, was_landmark, was_score, "
+        "was_evidence, state, landmark) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [act, photo, now(), was_state, was_landmark, was_score, was_evidence, state, tag[0]],
+    )
+    connection.execute(
+        "UPDATE photo SET state = ?, landmark = ?, score = ?, evidence = ?, pending = 1 "
+        "WHERE id = ?",
+        [state, *tag, photo],
+    )
+    if landmark is not None:
+        _compare(connection, photo)
+    return 1
+
+
+def _compare(connection: sqlite3.Connection, photo: int) -> None:
+    """Compare the tag of a photo with its GPS again."""
+    from waymark.library.store import LANDMARK_COLUMNS, landmark_of
+
+    row = connection.execute(
+        f"SELECT photo.lat, photo.lon, {LANDMARK_COLUMNS} FROM photo "
+        "JOIN landmark ON landmark.id = photo.landmark WHERE photo.id = ?",
+        [photo],
+    ).fetchone()
+    says = None
+    if row is not None and row[0] is not None:
+        says = compare((row[0], row[1]), landmark_of(row[2:]))
+    connection.execute("UPDATE photo SET gps_says = ? WHERE id = ?", [says, photo])
