@@ -168,12 +168,10 @@ def somewhere(shape: Shape) -> str:
 def own(shape: Shape) -> str:
     """Write a namespace that nobody else has, with all that XML offers."""
     return (
-        "<!-- do not -- ".replace("-- ", "") + "touch: <dc:subject> --><mine:note>a&#x9;b"
+        "<!-- hands off: <dc:subject> &amp; --><mine:note>a&#x9;b"
         "<![CDATA[ <dc:subject><rdf:Bag> & ]]></mine:note>\n<?mine keep='this > that'?>\n"
         f'<mine:link {shape.rdf}:resource="https://example.com/?a=1&amp;b=2"/>\n'
-        "<mine:quote who='O\"Nym' what=\"it's > 3\"/>\n".replace(" who", " mine:who").replace(
-            " what", " mine:what"
-        )
+        "<mine:quote mine:who='O\"Nym' mine:what=\"it's > 3\"/>\n"
     )
 
 

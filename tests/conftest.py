@@ -24,6 +24,11 @@ def absent(what: str, *, waived_by: str = "") -> NoReturn:
     pytest.skip(what)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put tests with a browser last: Playwright leaves a loop running, and `asyncio.run` fails."""
+    items.sort(key=lambda item: "chromium" in getattr(item, "fixturenames", ()))
+
+
 @pytest.fixture(scope="session")
 def root() -> Path:
     """Return the checkout."""

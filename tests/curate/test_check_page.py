@@ -280,3 +280,22 @@ def test_a_browser_shows_it_without_complaint(photos: Path, tmp_path: Path, chro
     assert page.evaluate("document.activeElement.className") == "skip"
     assert said == []
     page.close()
+
+
+def test_where_neither_is_plainly_right_none_is_called_the_one_to_keep(photos: Path) -> None:
+    """Copies under two labels are to be looked at, and a command for all of them says so."""
+    one, two = f"{SAMPLES[0]}/0.jpg", f"{SAMPLES[1]}/0.jpg"
+    page = draw(
+        photos,
+        finding("exact-duplicate", one, two, suggest="review"),
+        finding("exact-duplicate", one, f"{SAMPLES[0]}/1.jpg"),
+    )
+    section = page.get_element_by_id("exact-duplicate")
+    doubtful, plain = section.xpath(".//li")
+    assert [text(mark) for mark in doubtful.xpath(".//span[contains(@class, 'mark')]")] == [
+        "would stay",
+        "look at",
+    ]
+    assert not doubtful.xpath(".//*[@class='kept']")
+    assert plain.xpath(".//*[@class='kept']")
+    assert "those to look at first as well" in text(section.xpath(".//p[@class='do']")[0])

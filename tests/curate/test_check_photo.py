@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFilter
 
+from waymark.curate import check_photo_pixels
 from waymark.curate.check_photo import Examined, examine
 from waymark.curate.check_photo_pixels import (
     BLURRED,
@@ -236,3 +237,11 @@ def test_raw_files_are_left_alone(suffix: str, tmp_path: Path) -> None:
 
     textured(0).save(path, "TIFF")
     assert look_at(path).faults == ()
+
+
+def test_large_photos_are_measured_like_small_ones() -> None:
+    """Row by row or at once: the same pixels are taken."""
+    image = textured(0, (400, 300))
+    for step in (1, 8, 9, 30):
+        whole = np.asarray(image)[::step, ::step]
+        assert np.array_equal(check_photo_pixels._every(image, step), whole)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from itertools import permutations
 from pathlib import Path
 from typing import Any
@@ -230,3 +231,14 @@ def test_a_landmark_that_loses_its_last_photo_is_told(dataset: Dataset) -> None:
     assert made.emptied == ("two",)
     assert made.kept().labels == ("one",)
     assert not made.kept().negatives
+
+
+def test_a_time_in_the_future_is_no_change(dataset: Dataset) -> None:
+    """A camera whose clock is wrong gives times that lie after every check."""
+    file = dataset.root / "two" / "c.jpg"
+    facts = file.stat()
+    for ahead, dropped in ((-5, []), (400 * 86_400, ["two/c.jpg"])):
+        os.utime(file, (time.time() + ahead,) * 2)
+        found = plan(dataset, finding("blurred", "two/c.jpg"), made=time.time() - 60)
+        assert list(found.drop) == dropped
+    os.utime(file, ns=(facts.st_atime_ns, facts.st_mtime_ns))

@@ -18,13 +18,17 @@ from waymark.cli.doctor import doctor
 from waymark.cli.evaluate import evaluate
 from waymark.cli.export import export
 from waymark.cli.landmarks import landmarks
+from waymark.cli.library import library
 from waymark.cli.predict import predict
 from waymark.cli.recipes import recipes
 from waymark.cli.serve import serve
 from waymark.cli.space import space
 from waymark.cli.sweep import sweep
+from waymark.cli.tag import tag
 from waymark.cli.teach import teach
 from waymark.cli.train import train
+from waymark.cli.undo import undo
+from waymark.cli.write import write
 from waymark.errors import WaymarkError
 
 
@@ -94,11 +98,15 @@ app.command(short_help="Write a bundle in a format of other programs.")(export)
 app.command(short_help="Compare runs: the leaderboard.")(compare)
 app.command(short_help="Train by many recipes, and compare.")(sweep)
 app.command(short_help="Write a bundle's app for Hugging Face.")(space)
+app.command(short_help="Name the landmarks of a whole photo library.")(tag)
+app.command(short_help="Write landmarks and places into sidecars.")(write)
+app.command(short_help="Take back what was written.")(undo)
 app.command(short_help="Serve a page for anyone, and a REST API.")(serve)
 app.command(short_help="List or search the landmarks of the gazetteer.")(landmarks)
 app.command(short_help="List the ways to train, or print one.")(recipes)
 app.command(short_help="List the networks that a recipe can name.")(backbones)
 app.command(short_help="Check the installation, and say how to mend it.")(doctor)
+app.add_typer(library, name="library", short_help="List, search and export tagged photos.")
 app.add_typer(data, name="data", short_help="Collect, split and measure photos.")
 
 

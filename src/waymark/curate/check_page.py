@@ -297,8 +297,10 @@ def _commands(kind: Kind, found: Sequence[Finding], clean: str) -> Iterator[tupl
             yield "If each of these pairs is one landmark:", f"{only} --relabel"
     if kind in ("few-photos", "similar-classes") or suggested == {"keep"}:
         return
-    if "drop" in suggested:
+    if suggested == {"drop"}:
         yield "To leave them out:", only
+    elif "drop" in suggested:
+        yield "To leave all of them out, those to look at first as well:", only
     elif kind != "leakage":
         yield "If you would rather have none of them:", only
 

@@ -40,6 +40,7 @@ _TILE = 16  # px
 _NOISE = 2.0  # grey levels squared: what a JPEG of a plain surface has
 _BUSY = 20.0  # grey levels squared: less in a tile is hardly above the noise
 _FEWEST = 3  # tiles
+_WHOLE = 8  # steps up to which a photo is small enough to be copied whole
 _GRID = 192  # px, of the longer side at which colours are counted
 
 
@@ -88,7 +89,7 @@ def measure(image: Image) -> Measures:
         size = (max(SIDE, round(grey.width * scale)), max(SIDE, round(grey.height * scale)))
         grey = grey.resize(size, Resampling.BOX, reducing_gap=2.0)
     step = -(-max(image.size) // _GRID)
-    pixels = np.asarray(image)[::step, ::step]
+    pixels = _every(image, step)
     spread, light = _levels(image, whole)
     return Measures(
         spread=spread,
@@ -96,6 +97,14 @@ def measure(image: Image) -> Measures:
         sharpness=sharpness(np.asarray(grey, np.float32)),
         drawn=drawn(pixels),
     )
+
+
+def _every(image: Image, step: int) -> NDArray[np.uint8]:
+    """Return every `step`-th pixel of every `step`-th row; of large photos no whole copy."""
+    if step <= _WHOLE:
+        return np.asarray(image)[::step, ::step]
+    rows = (image.crop((0, top, image.width, top + 1)) for top in range(0, image.height, step))
+    return np.concatenate([np.asarray(row)[:, ::step] for row in rows])
 
 
 def faults_of(measures: Measures, size: tuple[int, int]) -> list[Fault]:

@@ -12,6 +12,7 @@ photos that are copies of each other one always stays, unless each has a fault o
 from __future__ import annotations
 
 import os
+import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -28,6 +29,7 @@ ALIKE: tuple[Kind, ...] = (*DUPLICATES, "leakage")
 OF_CLASSES: tuple[Kind, ...] = ("few-photos", "similar-classes")
 """Kinds whose findings speak of classes; their photos are only examples."""
 RELABELS: tuple[Kind, ...] = ("wrong-label", "similar-classes")
+_DAY = 86_400  # s
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -224,11 +226,15 @@ class _Seen:
             reason = "is gone"
         elif file.is_dir() or why_not_photo(file) == "":
             reason = "is no photo"
-        elif self.made is not None and file.exists() and file.stat().st_mtime > self.made:
+        elif file.exists() and self._is_new(file.stat().st_mtime):
             reason = "was changed since the check"
         if reason:
             self.stale[key] = Skipped(printable(key), reason)
         return not reason
+
+    def _is_new(self, changed: float) -> bool:
+        """Say whether a time is after the check; one in the future is a wrong clock's."""
+        return self.made is not None and self.made < changed < time.time() + _DAY
 
 
 def _chosen(finding: Finding, only: Sequence[Kind] | None, *, relabel: bool) -> bool:

@@ -34,6 +34,15 @@ Kind = Literal[
 ]
 Suggestion = Literal["drop", "keep", "relabel", "review"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
+_UNFIT = (
+    OSError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    RecursionError,
+)
 SUGGESTIONS: tuple[Suggestion, ...] = get_args(Suggestion)
 
 
@@ -151,7 +160,7 @@ def read_check(file: Path) -> Check:
             findings=findings,
             notes=tuple(_text(note) for note in values.get("notes", ())),
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except _UNFIT as error:
         raise DatasetError(
             f"{file} is no check.json that can be read ({error!s:.200}); make one with "
             "`waymark data check DATASET`."

@@ -22,6 +22,7 @@ from waymark.library.takeout import MAX_BYTES, read_takeout
 
 _MAX_XMP = 16 * 2**20  # bytes; programs that keep every edit write megabytes
 _EXIF = "{http://ns.adobe.com/exif/1.0/}"
+_RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
 _OURS = "waymark"  # stands in exif:GPSProcessingMethod of our estimates
 # 48,51.5N  48,51,30N  or, as some write it, 48.858N
 _COORDINATE = re.compile(
@@ -83,12 +84,14 @@ def sidecar_place(data: bytes) -> Point | None:
 
 
 def _properties(root: Any) -> Iterator[tuple[str, str]]:
-    """Yield the exif properties, written as attributes or as elements."""
-    for element in root.iter("*"):
-        for name, value in element.attrib.items():
+    """Yield the photo's exif properties, as attributes or elements; not those of a place shown."""
+    for top in root.iter(f"{_RDF}Description"):
+        if top.getparent() is None or top.getparent().tag != f"{_RDF}RDF":
+            continue
+        for name, value in top.attrib.items():
             if name.startswith(_EXIF):
                 yield name[len(_EXIF) :], value
-        if element.tag.startswith(_EXIF):
+        for element in top.iterchildren(f"{_EXIF}*"):
             yield element.tag[len(_EXIF) :], "".join(element.itertext())
 
 

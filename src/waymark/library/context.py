@@ -17,7 +17,8 @@ a clock may be wrong, a neighbour mistaken. So
 
 A photo that is sure by itself keeps what it says. A landmark that the photo itself does not
 suggest at all is never named. Times are compared as far as they can be: a wall clock with a
-wall clock, UTC with UTC; between the two lie up to 14 hours that nobody knows.
+wall clock, UTC with UTC; between the two lie up to 14 hours that nobody knows. A photo whose
+time nobody knows has no neighbours.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 
 WINDOW_S = 3 * 86_400
 """Neighbours further away in time than this are not asked, in seconds."""
+Place = tuple[int | None, tuple[float, float] | None]  # a landmark, and where it is; or GPS
+
 _ZONES_S = 14 * 3_600.0  # by which a wall clock and UTC may differ
 
 
@@ -70,6 +73,8 @@ class Rule:
     sure: float = 0.9
     stray: float = 0.3
     stray_gps: float = 0.05
+    doubt: float = 0.3
+    most: float = 1e9
     seconds: tuple[float, ...] = (600.0, 7_200.0, 43_200.0, float(WINDOW_S))
     metres: tuple[float, ...] = (1_500.0, 15_000.0, 60_000.0, 300_000.0)
     weights: tuple[float, ...] = (1.0, 0.3, 0.1, 0.03)
@@ -91,7 +96,8 @@ class Shot:
     """A photo as the rule sees it.
 
     Attributes:
-        moment: seconds of its clock.
+        moment: seconds of its clock; None where nobody knows when it was taken: the time of
+            a file says when it was copied.
         utc: whether that clock is UTC, not a wall clock.
         guesses: (landmark, score), best first, scores given that a landmark is in the photo.
         unknown_score: 0 to 1.
@@ -100,7 +106,7 @@ class Shot:
         silent: a person said that it shows none, or that its tag is wrong: no neighbour.
     """
 
-    moment: int
+    moment: int | None
     utc: bool = False
     guesses: Sequence[tuple[int, float]] = ()
     unknown_score: float = 1.0
@@ -128,7 +134,7 @@ def together(
     """Return what photos, seen together, are said to show.
 
     Args:
-        shots: photos, ordered by their moment; best no more than some thousands.
+        shots: photos; best no more than some thousands.
         positions: of every landmark named in them, and any others of the bundle.
         threshold: a photo alone is unknown above this unknown score.
         count: number of landmarks that the bundle knows.
@@ -143,9 +149,10 @@ def together(
     places, place_of = _places(shots, sure, positions)
     if not places:
         return tags
-    anchors = np.array([i for i, place in enumerate(place_of) if place >= 0])
-    at = np.array([place_of[i] for i in anchors])
-    moments = np.array([shot.moment for shot in shots], dtype=np.float64)
+    timed = [i for i, shot in enumerate(shots) if place_of[i] >= 0 and shot.moment is not None]
+    anchors = np.array(timed, dtype=np.intp)
+    at = np.asarray(place_of)[anchors]
+    moments = np.array([shot.moment for shot in shots], dtype=np.float64)  # None becomes NaN
     utc = np.array([shot.utc for shot in shots])
     kernels = _kernels(places, known, index, rule)
     for i, shot in enumerate(shots):
@@ -169,7 +176,16 @@ def together(
             # many photos of one place at one time are not many witnesses
             weight = np.minimum(weight, np.asarray(rule.weights)[:, None] * 3)
             near = np.einsum("sp,spl->l", weight, kernels) / weight.sum()
-            tags[i] = _shifted(shot, tags[i], near, index, stray, threshold, count)
+            tags[i] = _shifted(
+                shot,
+                tags[i],
+                near,
+                index=index,
+                stray=stray,
+                rule=rule,
+                threshold=threshold,
+                count=count,
+            )
     return tags
 
 
@@ -186,11 +202,12 @@ def _places(
     shots: Sequence[Shot],
     sure: Sequence[int | None],
     positions: Mapping[int, tuple[float, float] | None],
-) -> tuple[list[tuple[int | None, tuple[float, float] | None]], list[int]]:
+) -> tuple[list[Place], list[int]]:
     """Return the distinct places (landmark, position) of the anchors, and each photo's, or -1."""
-    numbers: dict[tuple[int | None, tuple[float, float] | None], int] = {}
+    numbers: dict[Place, int] = {}
     found = []
     for shot, landmark in zip(shots, sure, strict=True):
+        key: Place
         if shot.gps is not None:  # to about a hundred metres
             key = (None, (round(shot.gps[0], 3), round(shot.gps[1], 3)))
         elif landmark is not None:
@@ -203,7 +220,7 @@ def _places(
 
 
 def _kernels(
-    places: Sequence[tuple[int | None, tuple[float, float] | None]],
+    places: Sequence[Place],
     known: NDArray[np.float64],
     index: Mapping[int, int],
     rule: Rule,
@@ -223,7 +240,7 @@ def _kernels(
     )
     distance = np.where(np.isnan(distance), np.inf, distance)
     for row, (landmark, _) in enumerate(places):
-        if landmark in index:
+        if landmark is not None and landmark in index:
             distance[row, index[landmark]] = 0.0
     kernels = np.exp(-distance[None] / np.asarray(rule.metres)[:, None, None])
     total = kernels.sum(axis=2, keepdims=True)
@@ -234,8 +251,10 @@ def _shifted(
     shot: Shot,
     tag: Tag,
     near: NDArray[np.float64],
+    *,
     index: Mapping[int, int],
     stray: float,
+    rule: Rule,
     threshold: float,
     count: int,
 ) -> Tag:
@@ -261,7 +280,7 @@ def _shifted(
     best = max(joint, key=lambda number: joint[number])
     score = joint[best] / total
     unknown = min(max(shot.unknown_score, 1e-6), 1 - 1e-6)
-    odds = (1 - unknown) / unknown * total
+    odds = (1 - unknown) / unknown * min(max(total, rule.doubt), rule.most)
     if 1 / (1 + odds) > threshold:
         return Tag()
     same = tag.landmark == best

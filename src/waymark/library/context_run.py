@@ -64,7 +64,13 @@ def decide(
                 break
             around = _around(connection, rows, bundle) if context else ([], [])
             changed += _decide(
-                connection, rows, around, landmarks, threshold, count, context=context
+                connection,
+                rows,
+                around,
+                landmarks,
+                threshold=threshold,
+                count=count,
+                context=context,
             )
         after = (rows[-1][1], rows[-1][0])
         done += len(rows)
@@ -110,7 +116,7 @@ def _around(connection: Any, rows: Sequence[Any], bundle: str) -> tuple[list[Any
     first, last = rows[0], rows[-1]
     query = (
         f"SELECT {_COLUMNS} FROM photo WHERE (moment, id) {{}} (?, ?) AND moment BETWEEN ? AND ? "
-        f"AND {_USABLE} AND missing = 0 ORDER BY moment {{}}, id {{}} LIMIT {_AROUND}"
+        f"AND {_USABLE} AND missing = 0 AND taken IS NOT NULL ORDER BY moment {{}}, id {{}} LIMIT {_AROUND}"
     )
     before = connection.execute(
         query.format("<", "DESC", "DESC"),
@@ -128,9 +134,9 @@ def _decide(
     rows: Sequence[Any],
     around: tuple[list[Any], list[Any]],
     landmarks: Mapping[int, Any],
+    *,
     threshold: float,
     count: int,
-    *,
     context: bool,
 ) -> int:
     shots = [_shot(row) for row in (*around[0], *rows, *around[1])]
@@ -169,7 +175,7 @@ def _rounded(tag: Tag) -> float | None:
 def _shot(row: Sequence[Any]) -> Shot:
     state = row[12]
     return Shot(
-        moment=row[1],
+        moment=None if row[2] is None else row[1],
         utc=row[3] == "takeout",
         guesses=[(int(number), float(score)) for number, score in json.loads(row[4])],
         unknown_score=row[5],

@@ -11,6 +11,7 @@ are followed, each folder once, under its real path, so that a photo has one pat
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -32,6 +33,7 @@ _OTHER_SUFFIXES = frozenset(
     b".xmp .json .txt .aae .thm .ini .db .html .htm .pdf .zip .mp3 .m4a .wav .csv .xml .md".split()
 )
 _JPEG = (b".jpg", b".jpeg", b".jpe", b".heic", b".heif", b".hif")  # in this order: of a pair
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+:/", re.IGNORECASE)  # Path makes one slash of two
 _CLOSED = frozenset((b".nomedia", b".noimage"))
 _HIDDEN = frozenset((b"__MACOSX", b"@eaDir", b"#recycle", b"lost+found"))
 
@@ -132,12 +134,12 @@ def _sort(
     files: dict[bytes, set[bytes]] = {}
     for source in sources:
         text = printable(os.fspath(source))
-        if "://" in text:
+        path = os.path.realpath(os.fsencode(source))
+        if _ADDRESS.match(text) and not os.path.lexists(path):
             raise ConfigError(
                 f"{text} is an address; give folders or files of this machine, "
                 "or mount what lies elsewhere."
             )
-        path = os.path.realpath(os.fsencode(source))
         if os.path.isdir(path):  # noqa: PTH112  # bytes
             folders.append(path)
         elif os.path.lexists(path):
@@ -191,7 +193,7 @@ def _photos_of(
         elif name in paired or suffix in _OTHER_SUFFIXES:
             continue
         elif suffix in PHOTO_SUFFIXES | RAW_SUFFIXES or _looks_like_photo(entries[name].path):
-            found = _found(folder, entries, name, raw, sidecars, jsons)
+            found = _found(folder, entries, name, raw, sidecars=sidecars, jsons=jsons)
             if isinstance(found, OSError):
                 census.skipped.append(_skip(entries[name].path, found))
             elif found is not None:
@@ -205,6 +207,7 @@ def _found(
     entries: dict[bytes, os.DirEntry[bytes]],
     name: bytes,
     raw: bytes | None,
+    *,
     sidecars: dict[bytes, bytes],
     jsons: set[str],
 ) -> Found | OSError | None:

@@ -69,12 +69,14 @@ class Additions(Edits):
     Attributes:
         block: properties that it does not have yet.
         hollow: lists that it has, with nothing in them.
+        bare: properties that it has, with not even a list in them.
     """
 
     def __init__(self, packet: Packet) -> None:
         super().__init__(packet)
         self.block: list[Node] = []
         self.hollow: list[str] = []
+        self.bare: list[str] = []
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,10 +147,17 @@ def merge(data: bytes | None, mark: Mark) -> Merged:
     edits.block += positioned(estimate) if estimate else ()
     if edits.block:
         _append(edits, edits.block)
-    added = Mark(shown=shown, estimate=estimate, facts=facts, hollow=tuple(edits.hollow), **new)
+    added = Mark(
+        shown=shown,
+        estimate=estimate,
+        facts=facts,
+        hollow=tuple(edits.hollow),
+        bare=tuple(edits.bare),
+        **new,
+    )
     if not edits:
         return Merged(data=_EMPTY if data is None else data, added=added, notes=tuple(notes))
-    edits.tidy(())
+    edits.tidy(hollow=(), bare=())
     text = edits.text()
     Packet(text)  # what is written can be read
     return Merged(data=source.encode(text), added=added, notes=tuple(notes))
@@ -182,7 +191,7 @@ def take_back(data: bytes, added: Mark) -> Cleared:
         notes.append("the position was changed since, and stays")
     if not edits:
         return Cleared(data=data, notes=tuple(notes))
-    edits.tidy(added.hollow)
+    edits.tidy(hollow=added.hollow, bare=added.bare)
     text = edits.text()
     left = Packet(text)
     empty = left.rdf is None or not any(True for _ in left.rdf.iterchildren("*"))
@@ -225,10 +234,11 @@ def _extend(edits: Additions, name: str, kind: str, values: Sequence[str]) -> bo
     return True
 
 
-def _open(edits: Edits, element: Element, kind: str, values: Sequence[str]) -> None:
+def _open(edits: Additions, element: Element, kind: str, values: Sequence[str]) -> None:
     """Make a list of a property that is a single text."""
     span = edits.packet.spans[element]
     if span.empty or not own_text(element):
+        edits.bare.append(element.tag)
         edits.put(element, [Node(kind, children=tuple(Node(LI, value) for value in values))])
         return
     prefix = bag_of(element)

@@ -41,14 +41,13 @@ class Edits:
     def put(self, parent: Element, nodes: Sequence[Node]) -> None:
         """Write nodes as the last children of an element."""
         packet, span = self.packet, self.packet.spans[parent]
-        layout, before, outer = self._layout(parent)
+        layout, before = self._layout(parent)
         indent = before.rpartition("\n")[2]
         text = "".join(before + self.render(parent, node, layout, indent) for node in nodes)
         children = list(parent.iterchildren("*"))
         if span.empty:
             slash = packet.text.rindex("/", span.start, span.end)
-            close = layout.newline + outer if layout.newline else ""
-            self._changes.append((slash, span.end, f">{text}{close}</{span.name}>"))
+            self._changes.append((slash, span.end, f">{text}</{span.name}>"))
         else:
             at = packet.spans[children[-1]].end if children else span.opened
             self._changes.append((at, at, text))
@@ -65,11 +64,12 @@ class Edits:
         """Take an attribute out."""
         self._bare.add((element, name))
 
-    def tidy(self, keep: Sequence[str]) -> None:
+    def tidy(self, *, hollow: Sequence[str], bare: Sequence[str]) -> None:
         """Take out the lists and the descriptions that the removals leave empty.
 
         Args:
-            keep: properties whose lists stay, even empty.
+            hollow: properties whose lists stay, empty.
+            bare: properties that stay, without their lists.
         """
         gone = set(self._gone)
         for top in self.packet.descriptions:
@@ -78,9 +78,10 @@ class Edits:
                 container = container_of(child)
                 inside = [] if container is None else list(container.iterchildren("*"))
                 emptied = any(one in gone for one in inside) and self._hollow(container, gone)
-                if emptied and child not in gone and child.tag not in keep:
-                    gone.add(child)
-                    self._gone.append(child)
+                if emptied and child not in gone and child.tag not in hollow:
+                    empty = container if child.tag in bare else child
+                    gone.add(empty)
+                    self._gone.append(empty)
                 touched = touched or child in gone
             left = [
                 name
@@ -138,8 +139,8 @@ class Edits:
             at = packet.spans[child].end
         return not (left + packet.text[at : span.closing]).strip()
 
-    def _layout(self, parent: Element) -> tuple[Layout, str, str]:
-        """Return the layout inside an element, the space before a child, and its own indent."""
+    def _layout(self, parent: Element) -> tuple[Layout, str]:
+        """Return the layout inside an element, and the space before a child."""
         packet = self.packet
         outer = self._indent(parent)
         children = list(parent.iterchildren("*"))
@@ -147,15 +148,15 @@ class Edits:
             start = packet.spans[children[-1]].start
             before = packet.text[packet.gap(start) : start]
             if "\n" not in before:
-                return Layout(newline="", unit=""), before, outer
+                return Layout(newline="", unit=""), before
             inner = before.rpartition("\n")[2]
             unit = inner.removeprefix(outer) if inner.startswith(outer) else " "
             # one line end, however many the neighbour has before it
-            return Layout(newline=self._newline, unit=unit or " "), self._newline + inner, outer
+            return Layout(newline=self._newline, unit=unit or " "), self._newline + inner
         if not self._newline:
-            return Layout(newline="", unit=""), "", outer
+            return Layout(newline="", unit=""), ""
         unit = "\t" if outer.startswith("\t") else " "
-        return Layout(newline=self._newline, unit=unit), self._newline + outer + unit, outer
+        return Layout(newline=self._newline, unit=unit), self._newline + outer + unit
 
     def _indent(self, element: Element) -> str:
         """Return the white space that the element's line begins with."""

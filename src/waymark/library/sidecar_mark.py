@@ -76,6 +76,7 @@ class Mark:
         estimate: the place of the photo, where it is to be written.
         facts: (name, value) of the properties in waymark's own namespace.
         hollow: lists that stood there empty before, as `{namespace}name`.
+        bare: properties that stood there with nothing in them, not even a list.
     """
 
     subject: tuple[str, ...] = ()
@@ -85,6 +86,7 @@ class Mark:
     estimate: Estimate | None = None
     facts: tuple[tuple[str, str], ...] = ()
     hollow: tuple[str, ...] = ()
+    bare: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         """Whether it says anything."""
@@ -105,7 +107,7 @@ class Mark:
         """Return what either says; where only one can be said, it is the other's."""
         lists = {
             name: tuple(dict.fromkeys((*getattr(self, name), *getattr(other, name))))
-            for name in ("subject", "tags", "hierarchy", "hollow")
+            for name in ("subject", "tags", "hierarchy", "hollow", "bare")
         }
         facts = tuple((dict(self.facts) | dict(other.facts)).items())
         shown, estimate = other.shown or self.shown, other.estimate or self.estimate
@@ -119,7 +121,7 @@ class Mark:
     def from_dict(cls, values: Mapping[str, Any]) -> Mark:
         """Make a mark of what `to_dict` gave and JSON kept."""
         known = {field.name: values[field.name] for field in fields(cls) if field.name in values}
-        for name in ("subject", "tags", "hierarchy", "hollow"):
+        for name in ("subject", "tags", "hierarchy", "hollow", "bare"):
             known[name] = tuple(known.get(name, ()))
         known["facts"] = tuple((name, value) for name, value in known.get("facts", ()))
         if known.get("shown"):

@@ -269,20 +269,24 @@ def faults(path: Path) -> Iterator[None]:
         raise LibraryError(f"the library {name} {_reason(code, error)}") from error
 
 
+_KEPT = "what was stored before is kept"
+_REASONS = {
+    "SQLITE_FULL": f"cannot grow: the disk is full; {_KEPT}. Make room and run it again.",
+    "SQLITE_BUSY": f"was kept busy by another program for {WAIT_S:.0f} s; try again later.",
+    "SQLITE_LOCKED": "is kept busy by another program; try again later.",
+    "SQLITE_READONLY": "may not be written; check its permissions, or name another with --library.",
+    "SQLITE_PERM": "may not be used; check its permissions, or name another with --library.",
+    "SQLITE_CANTOPEN": "cannot be opened; check that you may read and write there.",
+    "SQLITE_CORRUPT": "is damaged; restore a copy of it, or name another with --library.",
+    "SQLITE_NOTADB": "is no library; name another file with --library.",
+    "SQLITE_IOERR": f"cannot be read or written; {_KEPT}. Check the disk and run it again.",
+}
+
+
 def _reason(code: str, error: sqlite3.Error) -> str:
-    kept = "What was stored before is kept"
-    if code.startswith("SQLITE_FULL"):
-        return f"cannot grow: the disk is full. {kept}; make room and run it again."
-    if code.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-        return f"has been kept busy by another program for {WAIT_S:.0f} s; try again later."
-    if code.startswith(("SQLITE_READONLY", "SQLITE_PERM")):
-        return "may not be written; check its permissions, or name another with --library."
-    if code.startswith("SQLITE_CANTOPEN"):
-        return "cannot be opened; check the path and that you may read and write there."
-    if code.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
-        return "is damaged or no library; name another with --library, or restore a copy of it."
-    if code.startswith("SQLITE_IOERR"):
-        return f"cannot be read or written ({error}). {kept}; check the disk and run it again."
+    for name, reason in _REASONS.items():
+        if code.startswith(name):
+            return reason
     return f"cannot be used ({error})."
 
 

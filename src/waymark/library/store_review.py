@@ -85,7 +85,7 @@ def correct(store: Store, photo: int, landmark: str | Landmark) -> int:
         (number,) = store.landmark_ids([record])
         act = _next_act(connection)
         return sum(
-            _set(connection, act, row, "corrected", number, record)
+            _set(connection, act, row, "corrected", number=number, landmark=record)
             for row in _rows(connection, [photo])
         )
 
@@ -142,6 +142,7 @@ def _set(
     act: int,
     row: tuple[Any, ...],
     state: State,
+    *,
     number: int | None = None,
     landmark: Landmark | None = None,
 ) -> int:

@@ -114,7 +114,7 @@ def tag(
     for seen in plan.note(walk(sources, census)):
         progress(seen, 0, "looking for photos")
     plan.compare()
-    missing = plan.note_missing(sources)
+    plan.note_missing(sources)
     started = time.monotonic()
     if plan.todo:
         _work(run, plan, workers, progress)
@@ -127,7 +127,6 @@ def tag(
         recognised=recognised,
         reused=reused,
         unchanged=plan.seen - plan.todo,
-        missing=missing,
         pairs=census.pairs,
         videos=census.videos,
         moving=census.moving,
@@ -329,5 +328,9 @@ def _counts(store: Store, sources: Sequence[str | os.PathLike[str]]) -> dict[str
             f"FROM photo WHERE missing = 0 AND {where}",
             arguments,
         ).fetchone()
-    names = ("failed", "known", "by_context", "disagree", "with_gps")
+        gone = store.connection.execute(
+            f"SELECT count(*) FROM photo WHERE missing AND {where}", arguments
+        ).fetchone()
+    names = ("failed", "known", "by_context", "disagree", "with_gps", "missing")
+    row = (*row, *gone)
     return dict(zip(names, map(int, row), strict=True))

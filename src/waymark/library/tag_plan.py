@@ -80,8 +80,8 @@ class Plan:
             (self.seen,) = connection.execute("SELECT count(*) FROM temp.seen").fetchone()
             (self.todo,) = connection.execute("SELECT count(*) FROM temp.todo").fetchone()
 
-    def note_missing(self, sources: Sequence[str | os.PathLike[str]]) -> int:
-        """Mark the photos below `sources` that are gone, unmark those back; return those gone."""
+    def note_missing(self, sources: Sequence[str | os.PathLike[str]]) -> None:
+        """Mark the photos below `sources` that are gone, and unmark those that are back."""
         where, arguments = below(sources)
         absent = "NOT EXISTS (SELECT 1 FROM temp.seen WHERE seen.path = photo.path)"
         query = f"SELECT 1 FROM photo WHERE missing != ({absent}) AND {where} LIMIT 1"
@@ -94,11 +94,6 @@ class Plan:
                     f"WHERE missing != ({absent}) AND {where}",
                     arguments,
                 )
-        with self._store.faults():
-            (gone,) = self._store.connection.execute(
-                f"SELECT count(*) FROM photo WHERE missing AND {where}", arguments
-            ).fetchone()
-        return int(gone)
 
     def jobs(self) -> Iterator[tuple[Found, bool]]:
         """Yield the jobs, and of each whether the photo itself is to be read."""

@@ -167,7 +167,7 @@ class Saver:
         """Return the columns that the path and its neighbours on disk decide."""
         job, beside = result.job, result.beside
         mtime_ns = job.mtime_ns if reading is None else reading.mtime_ns
-        around = {"path": job.path, "raw": job.raw, "beside": job.beside}
+        around: dict[str, Any] = {"path": job.path, "raw": job.raw, "beside": job.beside}
         taken, gps = values["taken"], (values["lat"], values["lon"])
         if taken is None and beside.taken is not None:
             taken = beside.taken.isoformat()

@@ -72,7 +72,7 @@ def api_router(service: Service) -> APIRouter:
             form = await read_form(request)
             photos = form.photos
             options |= {
-                name: _flag(name, form.fields[name])
+                name: flag(name, form.fields[name])
                 for name in ("explain", "use_gps", "neighbours")
                 if name in form.fields
             }
@@ -213,7 +213,7 @@ def reply(value: Any) -> Response:
     return Response(json.dumps(value, allow_nan=False), media_type="application/json")
 
 
-def _flag(name: str, given: str) -> bool:
+def flag(name: str, given: str) -> bool:
     """Read a check box of a form, or what a program writes for one."""
     try:
         return _FLAGS[given.strip().lower()]

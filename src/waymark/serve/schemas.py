@@ -242,7 +242,7 @@ BUNDLE = _example(
         "limits": {"photos": 32, "bytes": 33_554_432, "pixels": 64_000_000},
     },
 )
-_CHECK_BOX = {"type": "string", "enum": ["on", "off", "true", "false", "yes", "no", "1", "0", ""]}
+CHECK_BOX = {"type": "string", "enum": ["on", "off", "true", "false", "yes", "no", "1", "0", ""]}
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 PHOTO_BODY: dict[str, Any] = {
     "requestBody": {
@@ -259,9 +259,9 @@ PHOTO_BODY: dict[str, Any] = {
                             "minItems": 1,
                         },
                         "k": {"type": "integer", "minimum": 1, "maximum": 10},
-                        "explain": _CHECK_BOX,
-                        "use_gps": _CHECK_BOX,
-                        "neighbours": _CHECK_BOX,
+                        "explain": CHECK_BOX,
+                        "use_gps": CHECK_BOX,
+                        "neighbours": CHECK_BOX,
                     },
                 }
             },

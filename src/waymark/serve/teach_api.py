@@ -14,9 +14,9 @@ from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import FileResponse
 
-from waymark.serve.api import reply
+from waymark.serve.api import flag, reply
 from waymark.serve.problems import Problem
-from waymark.serve.schemas import CLOSED, errors
+from waymark.serve.schemas import CHECK_BOX, CLOSED, errors
 from waymark.serve.service import Service
 from waymark.serve.teach import Teacher
 from waymark.serve.teach_draft import Group
@@ -62,7 +62,8 @@ def teach_router(service: Service, teacher: Teacher) -> APIRouter:
         """The bundle in use, if it was taught since the server was started."""
         file = teacher.taught_file
         if file is None or not file.is_file():
-            raise Problem(404, "not-found", "nothing has been taught yet.", "POST /api/v1/teach/start")
+            hint = "POST /api/v1/teach/start teaches what is given."
+            raise Problem(404, "not-found", "nothing has been taught yet.", hint)
         return FileResponse(file, media_type="application/octet-stream", filename=file.name)
 
     @router.post(
@@ -87,7 +88,7 @@ def teach_router(service: Service, teacher: Teacher) -> APIRouter:
             ["photos"],
             photos=_PHOTOS,
             landmark={"type": "string", "description": "Its id or name."},
-            nothing={"type": "string", "enum": ["1", ""], "description": "It is no landmark."},
+            nothing={**CHECK_BOX, "description": "It is no landmark."},
         ),
     )
     async def corrections(request: Request) -> Response:
@@ -96,7 +97,7 @@ def teach_router(service: Service, teacher: Teacher) -> APIRouter:
         if not form.photos:
             raise Problem(422, "no-photo", "no photo came.", "Send it in the field `photos`.")
         landmark = None
-        if not form.is_on("nothing"):
+        if not flag("nothing", form.fields.get("nothing", "")):
             landmark = teacher.names.find(form.fields.get("landmark", ""), teacher.draft.landmarks)
         group = await teacher.add(landmark, form.photos, corrected=True)
         return reply({"landmark": group_of(group), "draft": len(teacher.draft)})
@@ -105,14 +106,13 @@ def teach_router(service: Service, teacher: Teacher) -> APIRouter:
         "/choices",
         summary="Use a photo, or leave it out",
         responses={**_STATE, **_WRITES},
-        openapi_extra=_body(
-            ["photo"], photo={"type": "string"}, use={"type": "string", "enum": ["1", "0"]}
-        ),
+        openapi_extra=_body(["photo"], photo={"type": "string"}, use=CHECK_BOX),
     )
     async def choices(request: Request) -> Response:
         """Decide about a photo of the draft."""
         form = await read_form(request)
-        teacher.choose(form.fields.get("photo", ""), use=form.is_on("use"))
+        use = flag("use", form.fields.get("use", ""))
+        teacher.choose(form.fields.get("photo", ""), use=use)
         return reply(state_of(teacher))
 
     @router.post("/start", status_code=202, summary="Teach the draft", responses=_started())

@@ -1,0 +1,237 @@
+"""`waymark library`: look at what a library knows."""
+
+from __future__ import annotations
+
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from waymark.cli.tag import Library
+from waymark.cli.terminal import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from waymark.library.store_query import Filter, Listed
+
+library = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
+
+Landmark = Annotated[str | None, typer.Option("--landmark", help="Id or name.")]
+Place = Annotated[str | None, typer.Option("--place", help="City or region.")]
+Country = Annotated[str | None, typer.Option("--country", help="Code or name.")]
+Category = Annotated[str | None, typer.Option("--category", help="Bridge, tower, palace ...")]
+Since = Annotated[
+    datetime | None, typer.Option("--since", formats=["%Y-%m-%d"], help="First day of capture.")
+]
+Until = Annotated[
+    datetime | None, typer.Option("--until", formats=["%Y-%m-%d"], help="Last day of capture.")
+]
+MinScore = Annotated[float | None, typer.Option("--min-score", metavar="S", help="0 to 1.")]
+MaxScore = Annotated[float | None, typer.Option("--max-score", metavar="S", help="0 to 1.")]
+State = Annotated[
+    str | None,
+    typer.Option("--state", help="new, approved, corrected, rejected or not-a-landmark."),
+]
+Evidence = Annotated[
+    str | None, typer.Option("--evidence", help="Who decided: photo, context or person.")
+]
+Gps = Annotated[
+    str | None, typer.Option("--gps", help="Beside the landmark: agree, near or disagree.")
+]
+Unknown = Annotated[bool, typer.Option("--unknown", help="Only photos of no known landmark.")]
+Failed = Annotated[bool, typer.Option("--failed", help="Only photos that cannot be read.")]
+Missing = Annotated[bool, typer.Option("--missing", help="Also photos that are gone.")]
+Path_ = Annotated[
+    list[Path] | None, typer.Option("--path", metavar="PATH", help="Only below this.")
+]
+Limit = Annotated[int, typer.Option("-n", "--limit", min=1, help="Photos a page.")]
+After = Annotated[
+    str | None, typer.Option("--after", metavar="KEY", help="The page after; see the last line.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
+
+
+@library.callback()
+def group() -> None:
+    """List, search, count and export the photos that `waymark tag` has seen."""
+
+
+@library.command("list", short_help="List photos by landmark, place, date, score, state.")
+def list_photos(
+    *,
+    library: Library = None,
+    landmark: Landmark = None,
+    place: Place = None,
+    country: Country = None,
+    category: Category = None,
+    since: Since = None,
+    until: Until = None,
+    min_score: MinScore = None,
+    max_score: MaxScore = None,
+    state: State = None,
+    evidence: Evidence = None,
+    gps: Gps = None,
+    unknown: Unknown = False,
+    failed: Failed = False,
+    missing: Missing = False,
+    path: Path_ = None,
+    limit: Limit = 50,
+    after: After = None,
+    as_json: AsJson = False,
+) -> None:
+    """List photos, oldest first, a page at a time."""
+    wanted = _filter(
+        landmark=landmark, place=place, country=country, category=category, since=since,
+        until=until, min_score=min_score, max_score=max_score, state=state, evidence=evidence,
+        gps=gps, unknown=unknown, failed=failed, missing=missing, paths=path,
+    )  # fmt: skip
+    _show(library, wanted, limit, after, as_json=as_json)
+
+
+@library.command(short_help="Find photos by any spelling of a landmark or place.")
+def search(
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="Any spelling.")],
+    *,
+    library: Library = None,
+    since: Since = None,
+    until: Until = None,
+    min_score: MinScore = None,
+    state: State = None,
+    limit: Limit = 50,
+    after: After = None,
+    as_json: AsJson = False,
+) -> None:
+    """Find photos by any spelling of a landmark, place, country or category, oldest first."""
+    wanted = _filter(text=text, since=since, until=until, min_score=min_score, state=state)
+    _show(library, wanted, limit, after, as_json=as_json)
+
+
+@library.command(short_help="Count photos by landmark, country, year and state.")
+def stats(*, library: Library = None, as_json: AsJson = False) -> None:
+    """Count what the library holds."""
+    from waymark.library.store import Store
+    from waymark.library.store_stats import library_stats
+
+    with Store.open(library, readonly=True) as store:
+        found = library_stats(store).to_dict()
+    if as_json:
+        from json import dumps
+
+        print(dumps(found))
+        return
+    for name, value in found.items():
+        if isinstance(value, int):
+            print(f"{value:9,}  {name.replace('_', ' ')}")
+    for name, counts in found.items():
+        if isinstance(counts, dict) and counts:
+            print(f"\n{name}")
+            for key, count in counts.items():
+                print(f"{count:9,}  {shown(key)}")
+
+
+@library.command(short_help="Write photos as CSV, JSON, GeoJSON or KML.")
+def export(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Ends in .csv, .json, ...")],
+    *,
+    library: Library = None,
+    landmark: Landmark = None,
+    place: Place = None,
+    country: Country = None,
+    category: Category = None,
+    since: Since = None,
+    until: Until = None,
+    min_score: MinScore = None,
+    max_score: MaxScore = None,
+    state: State = None,
+    evidence: Evidence = None,
+    gps: Gps = None,
+    unknown: Unknown = False,
+    failed: Failed = False,
+    missing: Missing = False,
+    path: Path_ = None,
+    form: Annotated[
+        str | None, typer.Option("--format", help="csv, json, geojson or kml, whatever FILE is.")
+    ] = None,
+) -> None:
+    """Write photos as a table (CSV, JSON) or a map (GeoJSON, KML)."""
+    from waymark.library.export import write_export
+    from waymark.library.store import Store
+    from waymark.library.store_query import every
+
+    wanted = _filter(
+        landmark=landmark, place=place, country=country, category=category, since=since,
+        until=until, min_score=min_score, max_score=max_score, state=state, evidence=evidence,
+        gps=gps, unknown=unknown, failed=failed, missing=missing, paths=path,
+    )  # fmt: skip
+    with Store.open(library, readonly=True) as store:
+        count = write_export(file, every(store, wanted), form=form)
+    print(f"{count:,} photos: {shown(str(file))}")
+
+
+def _filter(**asked: Any) -> Filter:
+    from waymark.library.store_query import Filter
+
+    days = {name: asked[name] and asked[name].date() for name in ("since", "until")}
+    return Filter(**asked | days | {"paths": tuple(asked.get("paths") or ())})
+
+
+def _show(
+    library: Path | None, wanted: Filter, limit: int, after: str | None, *, as_json: bool
+) -> None:
+    """Print a page of photos, and how to ask for the next."""
+    from waymark.errors import ConfigError
+    from waymark.library.store import Store
+    from waymark.library.store_query import page
+
+    key = None
+    if after is not None:
+        parts = after.split(",")
+        if len(parts) != 2 or not all(part.lstrip("-").isdigit() for part in parts):
+            raise ConfigError(f"--after is {after!a}; copy it from the last line of a page.")
+        key = (int(parts[0]), int(parts[1]))
+    with Store.open(library, readonly=True) as store:
+        found = page(store, wanted, limit=limit, after=key)
+    if as_json:
+        from json import dumps
+
+        for photo in found:
+            print(dumps(photo.to_dict(), allow_nan=False))
+    else:
+        _print(found)
+    if len(found) == limit:
+        moment, number = found[-1].key
+        print(f"more: --after {moment},{number}", file=sys.stderr)
+
+
+def _print(found: Sequence[Listed]) -> None:
+    """Print a line a photo: when, what, how sure, by whom, which file."""
+    rows = [_cells(photo) for photo in found]
+    wide = [max((len(row[i]) for row in rows), default=0) for i in range(4)]
+    for row in rows:
+        cells = "  ".join(cell.ljust(width) for cell, width in zip(row, wide, strict=False))
+        print(f"{cells}  {row[4]}")
+    if not rows:
+        print("no photos", file=sys.stderr)
+
+
+def _cells(photo: Listed) -> tuple[str, ...]:
+    from waymark.dataset.index import printable
+
+    day = photo.taken.date().isoformat() if photo.taken else ""
+    landmark = photo.landmark
+    what, sure = "unknown", ""
+    if photo.error is not None:
+        what = f"cannot be read: {photo.error}"
+    elif photo.state == "not-a-landmark":
+        what = "no landmark"
+    elif landmark is not None:
+        parts = (landmark.name, landmark.place, landmark.country)
+        what = ", ".join(part for part in parts if part)
+        sure = "" if photo.score is None else f"{photo.score:.1%}"
+    notes: list[str] = [photo.state] if photo.state not in ("new", "not-a-landmark") else []
+    notes += [photo.evidence] if photo.evidence == "context" else []
+    notes += ["GPS disagrees"] if photo.gps_says == "disagree" else []
+    return day, shown(what), sure, ", ".join(notes), shown(printable(photo.path))

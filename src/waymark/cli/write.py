@@ -1,0 +1,138 @@
+"""`waymark write`: write what the library knows into sidecars."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from waymark.cli.tag import Library
+
+if TYPE_CHECKING:
+    from waymark.library.write_change import Change, Outcome
+
+Apply = Annotated[bool, typer.Option("--apply", help="Do it; without, it is only shown.")]
+
+
+def write(
+    paths: Annotated[
+        list[Path] | None, typer.Argument(metavar="PATH", help="Folders or photos.")
+    ] = None,
+    *,
+    library: Library = None,
+    min_score: Annotated[
+        float | None, typer.Option(metavar="S", help="Also photos not reviewed yet, if as sure.")
+    ] = None,
+    approved: Annotated[
+        bool, typer.Option("--approved", help="Only what you approved or corrected (default).")
+    ] = False,
+    write_gps: Annotated[
+        bool, typer.Option("--write-gps", help="Estimate a position where there is none.")
+    ] = False,
+    sidecar_style: Annotated[
+        Literal["default", "adobe"],
+        typer.Option(help="photo.jpg.xmp, or photo.xmp."),
+    ] = "default",
+    language: Annotated[
+        Literal["english", "local"],
+        typer.Option(help="Of the landmark's name."),
+    ] = "english",
+    apply: Apply = False,
+) -> None:
+    """Write landmarks and places into XMP sidecars; photos are never touched.
+
+    Without --apply it only shows what would change. Sidecars that exist are merged into, and
+    `waymark undo` takes everything back. Exit code 1 if some sidecar had to be left alone.
+    """
+    from waymark.cli.progress import bar
+    from waymark.errors import ConfigError
+    from waymark.library.journal import Journal
+    from waymark.library.store import Store
+    from waymark.library.write import WriteOptions, apply_writes, plan_writes
+
+    if approved and min_score is not None:
+        raise ConfigError("--approved and --min-score exclude each other; give one of them.")
+    options = WriteOptions(
+        min_score=min_score, gps=write_gps, style=sidecar_style, language=language
+    )  # fmt: skip
+    with Store.open(library, readonly=not apply) as store:
+        tagged = store.tagged(paths, min_score=min_score, approved=min_score is None)
+        journal = Journal(store.connection)
+        changes = plan_writes(tagged, options, journal)
+        if not apply:
+            show(changes, doing="waymark write --apply")
+            return
+        said = {**options.to_dict(), "paths": [str(path.absolute()) for path in paths or ()]}
+        with bar() as progress:
+            outcome = apply_writes(
+                changes, journal, command=_command(), options=said, progress=progress
+            )
+    sum_up(outcome)
+    if outcome.write_id is not None:
+        print(f"Take it back with: waymark undo {outcome.write_id} --apply")
+    if outcome.left:
+        raise typer.Exit(1)
+
+
+def show(changes: Iterable[Change], *, doing: str) -> None:
+    """Print the differences, and on stderr what they come to."""
+    from waymark.cli.terminal import shown
+    from waymark.library.write_change import Tally
+
+    tally = Tally()
+    for change in changes:
+        tally.note(change)
+        if change.action in ("create", "change", "remove"):
+            tally.count(change)
+        lines = (shown(line.replace("\t", "    ")) for line in change.difference())
+        for line in _coloured(lines):
+            print(line)
+    outcome = tally.outcome(None)
+    sum_up(outcome, would=True)
+    if outcome.created or outcome.changed or outcome.removed:
+        print(f"Nothing was changed. To do it: {doing}", file=sys.stderr)
+    elif not tally.seen:
+        print(
+            "No photo is approved yet: review them with `waymark serve --library`, or name a "
+            "--min-score.",
+            file=sys.stderr,
+        )
+
+
+def sum_up(outcome: Outcome, *, would: bool = False) -> None:
+    """Print how many sidecars were made, changed, removed, or left alone, and why."""
+    from waymark.cli.terminal import say_skipped, shown
+
+    done = "to be " if would else ""
+    counts = (
+        (outcome.created, f"sidecars {done}made"),
+        (outcome.changed, f"{done}changed"),
+        (outcome.removed, f"{done}removed"),
+        (outcome.same, "already as they should be"),
+        (len(outcome.left), "left alone"),
+    )
+    text = ", ".join(f"{count:,} {what}" for count, what in counts if count)
+    print(text or "nothing to do", file=sys.stderr if would else sys.stdout)
+    for row in outcome.notes[:20]:
+        print(f"note {shown(row.path)}: {shown(row.reason)}", file=sys.stderr)
+    if len(outcome.notes) > 20:
+        print(f"... {len(outcome.notes)} notes in all", file=sys.stderr)
+    say_skipped(outcome.left)
+
+
+def _coloured(lines: Iterable[str]) -> Iterator[str]:
+    """Colour a diff on a terminal."""
+    colours = {"+": "\x1b[32m", "-": "\x1b[31m", "@": "\x1b[36m"} if sys.stdout.isatty() else {}
+    for line in lines:
+        colour = colours.get(line[:1])
+        yield f"{colour}{line}\x1b[0m" if colour else line
+
+
+def _command() -> str:
+    """Return the command line as it was given."""
+    import shlex
+
+    return shlex.join(["waymark", *sys.argv[1:]])

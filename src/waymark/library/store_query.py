@@ -1,0 +1,351 @@
+"""Look photos up in a library: a page at a time, filtered, oldest first.
+
+In:  a `Filter`.
+Out: `Listed` records; numbers of photos by landmark, country, year, state.
+
+A million photos answer at once because each filter walks an index that is ordered by time
+already: one for each landmark asked for, merged, or one for each state, or the one of all.
+"""
+
+from __future__ import annotations
+
+import heapq
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, time, timedelta
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+from waymark.errors import ConfigError, UnknownName
+from waymark.gazetteer import Gazetteer, Landmark
+from waymark.gazetteer_country import country_name
+from waymark.gazetteer_search import plain
+from waymark.library.store import LANDMARK_COLUMNS, Store, below, landmark_of
+from waymark.library.tagged import State
+
+if TYPE_CHECKING:
+    import sqlite3
+
+STATES: tuple[State, ...] = get_args(State)
+_FEW = 2_000  # photos that are sorted rather than walked in order
+_EPOCH = datetime(1970, 1, 1)
+_LIKE = 0.6  # how like what was searched for the name of a landmark must be
+
+Key = tuple[int, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filter:
+    """Which photos are wanted; what is None, or empty, asks for nothing.
+
+    Attributes:
+        text: any spelling of a landmark, place, country or category.
+        landmark: id or name.
+        place: city or region.
+        country: ISO 3166-1 code, or its name.
+        category: kind of landmark.
+        since: first day, of capture.
+        until: last day, of capture.
+        min_score: at least this score.
+        max_score: at most this score.
+        state: what a person said.
+        evidence: who decided.
+        gps: whether the GPS position agrees with the tag: `agree`, `near` or `disagree`.
+        unknown: only photos without a landmark.
+        failed: only photos that cannot be read.
+        missing: also photos that are gone.
+        paths: only below these.
+    """
+
+    text: str | None = None
+    landmark: str | None = None
+    place: str | None = None
+    country: str | None = None
+    category: str | None = None
+    since: date | None = None
+    until: date | None = None
+    min_score: float | None = None
+    max_score: float | None = None
+    state: State | None = None
+    evidence: str | None = None
+    gps: str | None = None
+    unknown: bool = False
+    failed: bool = False
+    missing: bool = False
+    paths: tuple[Path, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        """Refuse what no photo can be."""
+        for name, value, known in (
+            ("state", self.state, STATES),
+            ("evidence", self.evidence, ("photo", "context", "person")),
+            ("gps", self.gps, ("agree", "near", "disagree")),
+        ):
+            if value is not None and value not in known:
+                raise ConfigError(f"{name} is {value!a}; it must be one of {', '.join(known)}.")
+
+    @property
+    def names(self) -> bool:
+        """Whether a landmark is asked for in some way."""
+        asked = (self.text, self.landmark, self.place, self.country, self.category)
+        return any(value is not None for value in asked)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listed:
+    """One photo of a list.
+
+    Attributes:
+        id: its number in the library.
+        path: of the photo.
+        raw: of the RAW file of a pair.
+        taken: capture time.
+        landmark: what it shows; None is unknown.
+        score: 0 to 1; None where unknown.
+        unknown_score: 0 to 1; None where it cannot be read.
+        evidence: who decided; None where unknown.
+        state: what a person said.
+        gps: degrees north and east, that the photo carried.
+        gps_from: exif, sidecar or takeout.
+        gps_says: agree, near or disagree.
+        guesses: (id of a landmark, score) of the photo alone, best first.
+        error: why it cannot be read.
+        bundle: first 12 hex digits of its SHA-256.
+        key: what to go on after.
+    """
+
+    id: int
+    path: Path
+    raw: Path | None
+    taken: datetime | None
+    landmark: Landmark | None
+    score: float | None
+    unknown_score: float | None
+    evidence: str | None
+    state: State
+    gps: tuple[float, float] | None
+    gps_from: str | None
+    gps_says: str | None
+    guesses: tuple[tuple[str, float], ...]
+    error: str | None
+    bundle: str | None
+    key: Key
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values, all keys always present."""
+        return {
+            "photo": os.fspath(self.path),
+            "raw": self.raw and os.fspath(self.raw),
+            "taken": self.taken and self.taken.isoformat(),
+            "landmark": self.landmark and self.landmark.to_dict(),
+            "score": self.score,
+            "unknown_score": self.unknown_score,
+            "evidence": self.evidence,
+            "state": self.state,
+            "gps": self.gps and list(self.gps),
+            "gps_from": self.gps_from,
+            "gps_says": self.gps_says,
+            "guesses": [{"landmark": name, "score": score} for name, score in self.guesses],
+            "error": self.error,
+            "bundle": self.bundle,
+        }
+
+
+def page(
+    store: Store, wanted: Filter = Filter(), *, limit: int = 100, after: Key | None = None
+) -> list[Listed]:
+    """Return the next photos, ordered by time.
+
+    Args:
+        store: the library.
+        wanted: which photos.
+        limit: at most so many.
+        after: `key` of the last one of the page before.
+
+    Raises:
+        UnknownName: no photo of the library shows such a landmark, place, country or category.
+    """
+    with store.faults():
+        keys = list(islice(_keys(store, wanted, after or (-(2**62), -1)), limit))
+        return _listed(store, keys)
+
+
+def every(store: Store, wanted: Filter = Filter()) -> Iterator[Listed]:
+    """Yield all photos that are wanted, a page at a time, so that nobody is kept waiting."""
+    after: Key | None = None
+    while found := page(store, wanted, limit=1_000, after=after):
+        yield from found
+        after = found[-1].key
+
+
+def landmarks_of(store: Store) -> dict[int, Landmark]:
+    """Return every landmark that the library knows, by number."""
+    with store.faults():
+        rows = store.connection.execute(f"SELECT id, {LANDMARK_COLUMNS} FROM landmark").fetchall()
+    return {row[0]: landmark_of(row[1:]) for row in rows}
+
+
+def _keys(store: Store, wanted: Filter, after: Key) -> Iterator[Key]:
+    """Yield (moment, id) of the photos wanted, in order."""
+    where = _conditions(wanted)
+    connection = store.connection
+    if wanted.failed:
+        return _walk(connection, ("error IS NOT NULL", []), where, after)
+    if wanted.names:
+        numbers = _numbers(store, wanted)
+        walks = [_walk(connection, ("landmark = ?", [n]), where, after) for n in numbers]
+        return heapq.merge(*walks)
+    if wanted.unknown:
+        return _walk(connection, ("landmark IS NULL", []), where, after)
+    spans: list[tuple[str, Sequence[Any]]] = []
+    if wanted.paths:
+        spans.append(below(wanted.paths))
+    if wanted.min_score is not None or wanted.max_score is not None:
+        most = 1.0 if wanted.max_score is None else wanted.max_score
+        spans.append(("score BETWEEN ? AND ?", [wanted.min_score or 0.0, most]))
+    for span in spans:
+        few = _few(connection, span, where, after)
+        if few is not None:
+            return iter(few)
+    if wanted.state is not None:
+        return _walk(connection, ("state = ?", [wanted.state]), where, after)
+    return _walk(connection, ("1", []), where, after)
+
+
+def _walk(
+    connection: sqlite3.Connection,
+    first: tuple[str, Sequence[Any]],
+    where: tuple[str, Sequence[Any]],
+    after: Key,
+) -> Iterator[Key]:
+    """Walk an index that begins with what `first` asks for and goes on by time."""
+    return connection.execute(
+        f"SELECT moment, id FROM photo WHERE {first[0]} AND (moment, id) > (?, ?) AND {where[0]} "
+        "ORDER BY moment, id",
+        [*first[1], *after, *where[1]],
+    )
+
+
+def _few(
+    connection: sqlite3.Connection,
+    first: tuple[str, Sequence[Any]],
+    where: tuple[str, Sequence[Any]],
+    after: Key,
+) -> list[Key] | None:
+    """Return all photos wanted, sorted, where what `first` asks for are few; else None."""
+    rows = connection.execute(
+        f"SELECT moment, id FROM photo WHERE {first[0]} LIMIT {_FEW + 1}", first[1]
+    ).fetchall()
+    if len(rows) > _FEW:
+        return None
+    return connection.execute(
+        f"SELECT moment, id FROM photo WHERE {first[0]} AND (moment, id) > (?, ?) AND {where[0]} "
+        "ORDER BY +moment, +id",
+        [*first[1], *after, *where[1]],
+    ).fetchall()
+
+
+def _conditions(wanted: Filter) -> tuple[str, list[Any]]:
+    """Return what each photo must fulfil, landmarks aside, in SQL."""
+    parts, arguments = ["1"], list[Any]()
+    if not wanted.missing:
+        parts.append("missing = 0")
+    for column, value in (
+        ("state = ?", wanted.state),
+        ("evidence = ?", wanted.evidence),
+        ("gps_says = ?", wanted.gps),
+        ("score >= ?", wanted.min_score),
+        ("score <= ?", wanted.max_score),
+        ("moment >= ?", _seconds(wanted.since)),
+        ("moment < ?", _seconds(wanted.until and wanted.until + timedelta(days=1))),
+    ):
+        if value is not None:
+            parts.append(column)
+            arguments.append(value)
+    if wanted.since is not None or wanted.until is not None:
+        parts.append("taken IS NOT NULL")
+    if wanted.unknown:
+        parts.append("landmark IS NULL AND error IS NULL")
+    if wanted.paths:
+        condition, paths = below(wanted.paths)
+        parts.append(condition)
+        arguments += paths
+    return " AND ".join(parts), arguments
+
+
+def _seconds(day: date | None) -> int | None:
+    if day is None:
+        return None
+    return int((datetime.combine(day, time()) - _EPOCH).total_seconds())
+
+
+def _numbers(store: Store, wanted: Filter) -> list[int]:
+    """Return the landmarks that are asked for."""
+    found = landmarks_of(store)
+    for field_name in ("landmark", "place", "country", "category"):
+        value = getattr(wanted, field_name)
+        if value is None:
+            continue
+        kept = {n: each for n, each in found.items() if _is(each, field_name, value)}
+        if not kept:
+            raise UnknownName(
+                f"no {field_name} {value!a} in this library; `waymark library stats` lists them."
+            )
+        found = kept
+    if wanted.text is not None:
+        by_id = {each.id: number for number, each in found.items()}
+        hits = Gazetteer(found.values()).search(wanted.text, limit=len(found))
+        best = hits[0][1] if hits else 0.0
+        found = {by_id[e.id]: e for e, score in hits if score >= max(_LIKE * best, _LIKE / 2)}
+        if not found:
+            raise UnknownName(f"nothing in this library is called {wanted.text!a}.")
+    return list(found)
+
+
+def _is(landmark: Landmark, name: str, value: str) -> bool:
+    if name == "landmark":
+        called = (landmark.id, landmark.name, landmark.local_name, landmark.wikidata)
+        return plain(value) in {plain(each) for each in called if each}
+    if name == "country":
+        names = (landmark.country, country_name(landmark.country))
+        return plain(value) in {plain(each) for each in names if each}
+    return plain(value) == plain(getattr(landmark, name) or "")
+
+
+def _listed(store: Store, keys: Sequence[Key]) -> list[Listed]:
+    names = landmarks_of(store) if keys else {}
+    found = []
+    for key in keys:
+        row = store.connection.execute(
+            "SELECT id, path, raw, taken, landmark, score, unknown_score, evidence, state, lat, "
+            "lon, gps_from, gps_says, guesses, error, bundle FROM photo WHERE id = ?",
+            [key[1]],
+        ).fetchone()
+        if row is not None:  # else it went a moment ago
+            found.append(_one(row, names, key))
+    return found
+
+
+def _one(row: Sequence[Any], names: dict[int, Landmark], key: Key) -> Listed:
+    guesses = json.loads(row[13]) if row[13] else []
+    return Listed(
+        id=row[0],
+        path=Path(os.fsdecode(row[1])),
+        raw=None if row[2] is None else Path(os.fsdecode(row[2])),
+        taken=None if row[3] is None else datetime.fromisoformat(row[3]),
+        landmark=None if row[4] is None else names[row[4]],
+        score=row[5],
+        unknown_score=row[6],
+        evidence=row[7],
+        state=row[8],
+        gps=None if row[9] is None else (row[9], row[10]),
+        gps_from=row[11],
+        gps_says=row[12],
+        guesses=tuple((names[number].id, score) for number, score in guesses),
+        error=row[14],
+        bundle=row[15],
+        key=key,
+    )
