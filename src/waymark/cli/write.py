@@ -61,7 +61,7 @@ def write(
     with Store.open(library, readonly=not apply) as store:
         tagged = store.tagged(paths, min_score=min_score, approved=min_score is None)
         journal = Journal(store.connection)
-        changes = plan_writes(tagged, options, journal)
+        changes = plan_writes(tagged, options, journal, check=apply)
         if not apply:
             show(changes, doing="waymark write --apply")
             return
