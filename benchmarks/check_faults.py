@@ -165,7 +165,7 @@ def _is_right(kind: str, flag: Flag, truth: dict[str, Planted], told: dict[str, 
         return flag.path in told[kind]
     record = truth.get(flag.path)
     if kind == "wrong-label":
-        return record is not None and record.mislabelled
+        return record is not None and record.mislabelled and record.shows is not None
     return record is not None and record.kind == kind
 
 

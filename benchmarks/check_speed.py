@@ -56,8 +56,8 @@ def page(folder: Path) -> dict[str, Any]:
 
 def near(folder: Path) -> dict[str, Any]:
     """Search near-duplicates among looks that are there already; only the search is timed."""
-    from waymark.curate.check_alike import find_alike
     from waymark.curate.check_read import read_all
+    from waymark.dataset.alike import find_alike
     from waymark.dataset.index import read_dataset
 
     looks = read_all(read_dataset(folder), None).looks

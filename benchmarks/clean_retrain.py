@@ -3,8 +3,7 @@
 `data check` looks at provence, at pakistan, and at provence with 100 faults of each kind
 planted in it. Each photo is then named by heads that learnt from other folds: from all their
 photos, from those that `data clean` keeps, by itself, with `--only` doubtful ones dropped as
-well, and with `--relabel`. The photos tested on
-are the same for all; copies, by whichever measure, never stand on both sides. The head is the
+well, and with `--relabel`. The photos tested on are the same for all; copies, by whichever measure, never stand on both sides. The head is the
 fast path's (`training/ridge.py`), at its default penalty.
 
     python benchmarks/clean_retrain.py [--seeds 5] [--folds 5]
@@ -45,7 +44,7 @@ DOUBTED: tuple[Kind, ...] = (
     "wrong-label",
 )
 COLUMNS = ("taught with", "photos", "relabelled", "top-1, all", "change")
-COLUMNS = (*COLUMNS, "top-1, not flagged", "change ")
+COLUMNS = (*COLUMNS, "top-1, sound photos", "change ")
 Bools = NDArray[np.bool_]
 
 
@@ -59,7 +58,8 @@ class Case:
         labels: (N,), class of each.
         vectors: (N, V, D), unit length.
         groups: (N,), photos of one number are copies, or may be.
-        unflagged: (N,), whether no finding speaks of the photo (and none was planted).
+        sound: (N,), where faults were planted, whether this photo is none of them; else
+            whether no finding speaks of it.
         arms: for each way to clean, which photos it keeps (N,), and under which class (N,).
         counts: number of findings of each kind.
         merged: labels that were merged into others beforehand.
@@ -70,7 +70,7 @@ class Case:
     labels: NDArray[np.intp]
     vectors: NDArray[np.float32]
     groups: NDArray[np.int64]
-    unflagged: Bools
+    sound: Bools
     arms: dict[str, tuple[Bools, NDArray[np.intp]]]
     counts: dict[str, int]
     merged: dict[str, str]
@@ -86,6 +86,7 @@ def look_at(name: str, dataset: Dataset, bundle: Bundle, planted: Iterable[str] 
         planted: paths of photos that are known to be at fault.
     """
     check = check_dataset(dataset, bundle=bundle)
+    faulty = set(planted) or flagged(check)
     base = plan_clean(check, dataset, only=("similar-classes",), relabel=True)
     merged = {
         photo.label: base.relabel[key]
@@ -109,7 +110,7 @@ def look_at(name: str, dataset: Dataset, bundle: Bundle, planted: Iterable[str] 
         labels=labels,
         vectors=unit(found.vectors).astype(np.float32),
         groups=together(seen, keys, check),
-        unflagged=np.array([key not in flagged(check) | set(planted) for key in keys]),
+        sound=np.array([key not in faulty for key in keys]),
         arms={arm: _arm(plan, keys, labels, number) for arm, plan in plans.items()},
         counts=check.counts(),
         merged=merged,
@@ -216,7 +217,7 @@ def rows_of(case: Case, right: dict[str, NDArray[np.float64]]) -> list[list[str]
         kept, labels = case.arms.get(arm, (np.ones(len(values), bool), case.labels))
         cells = [f"{case.name}: {arm}", str(int(kept.sum()))]
         cells.append(str(int((kept & (labels != case.labels)).sum())))
-        for chosen in (np.ones(len(values), bool), case.unflagged):
+        for chosen in (np.ones(len(values), bool), case.sound):
             cells.append(f"{values[chosen].mean():.2%}")
             low, high = interval((values - before)[chosen], case.groups[chosen])
             change = (values - before)[chosen].mean()
@@ -245,8 +246,7 @@ def main() -> None:
             (case, named_right(case, seeds=options.seeds, k=options.folds)) for case in cases
         ]
     tested = "; ".join(
-        f"{case.name} {len(case.labels)} photos, {int(case.unflagged.sum())} not flagged"
-        for case in cases
+        f"{case.name} {len(case.labels)} photos, {int(case.sound.sum())} sound" for case in cases
     )
     publish(
         "clean_retrain",
@@ -256,11 +256,13 @@ def main() -> None:
             "relabelled",
             "top-1, all",
             "change",
-            "top-1, not flagged",
+            "top-1, sound photos",
             "change ",
         ],
         rows=[row for case, right in results for row in rows_of(case, right)],
-        note=f"{options.folds} folds, {options.seeds} seeds; {tested}. Change against photos as "
+        note=f"{options.folds} folds, {options.seeds} seeds; {tested}: where faults were planted, "
+        "photos that are none of them, else those of which no finding speaks. The check sees all "
+        "photos, the tested ones too. Change against photos as "
         "they are, with its 95 % interval (groups of copies drawn anew); labels of the photos "
         "tested are the given ones.",
         findings={case.name: case.counts for case in cases},

@@ -14,7 +14,7 @@ Save = Callable[..., Path]
 
 
 def picture(seed: int, size: tuple[int, int] = (96, 72)) -> Image.Image:
-    """Draw soft random blotches: unlike for unlike seeds, and fit for a perceptual hash."""
+    """Draw soft random blotches: unlike for unlike seeds, and plain enough to be compared."""
     noise = np.random.default_rng(seed).integers(0, 256, (9, 9, 3), dtype=np.uint8)
     return Image.fromarray(noise).resize(size, Image.Resampling.BICUBIC)
 

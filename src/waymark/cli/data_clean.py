@@ -126,7 +126,8 @@ def _plan(
     from waymark.dataset.index import printable
 
     found, kinds = read_check(check), parse_kinds(only)
-    plan = plan_clean(found, dataset, only=kinds, relabel=relabel, made=check.stat().st_mtime)
+    made = check.stat().st_mtime if found.made is None else found.made
+    plan = plan_clean(found, dataset, only=kinds, relabel=relabel, made=made)
     there = frozenset(map(printable, held))
     stale = [f"{row.path} {row.reason}" for row in plan.stale if row.path not in there]
     if held:

@@ -32,6 +32,9 @@ def split(
     fold: Annotated[
         int | None, typer.Option(metavar="I", help="Of the K splits, only this one, 1 to K.")
     ] = None,
+    anew: Annotated[
+        bool, typer.Option("--anew", help="Forget the splits that the dataset has.")
+    ] = False,
     seed: Annotated[int, typer.Option(min=0, help="Of the shuffle.")] = 0,
     levels: Annotated[
         str | None, typer.Option(help="Folder levels: category,landmark or place,landmark.")
@@ -53,15 +56,21 @@ def split(
     Near-duplicates stay on one side. The file is a manifest: give it to train and evaluate.
     With --materialise there are folders instead, of copies of the photos or links to them.
     Where numbers are given, half of the photos of a small landmark stay for training.
+    Splits that the dataset has already are kept, and said, but for --anew.
     """
     from waymark.cli.progress import bar
     from waymark.dataset.folders import check_how, check_outside, materialise_split
     from waymark.dataset.index import read_dataset
-    from waymark.dataset.split import write_split
+    from waymark.dataset.split import unsplit, write_split
 
     _check_folds(folds, fold, val)
     how = check_how(materialise)
     read = read_dataset(dataset, levels=levels)
+    if anew:
+        read = unsplit(read)
+    elif read.splits:
+        kept = ", ".join(read.splits)
+        typer.echo(f"kept as the dataset has it: {kept} (--anew parts all of it)", err=True)
     targets = _targets(read, folds, fold, out, folders=how is not None)
     if how is not None:
         check_outside(dataset, next(iter(targets.values())))

@@ -9,6 +9,7 @@ Photos are read in `check_read`, copies are told in `check_copies`; labels are d
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -67,6 +68,7 @@ def check_dataset(
         bundle = None
     elif bundle is None:
         bundle = read_bundle("world")
+    began = time.time()
     reading = read_all(dataset, bundle, workers=workers, progress=progress)
     skipped, notes = _skipped(dataset)
     found = [*skipped, *_photo_findings(reading)]
@@ -102,6 +104,7 @@ def check_dataset(
         photos=len(reading.entries) + len(skipped),
         findings=tuple(found),
         notes=tuple(notes),
+        made=began,
     )
 
 

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from waymark.curate.check_alike import find_alike
 from waymark.curate.check_read import Reading
 from waymark.curate.finding import Finding, Suggestion
+from waymark.dataset.alike import find_alike
 from waymark.dataset.index import SPLITS, UNKNOWN
 
 SURE = 0.1  # difference of cosines at which the better of two labels is taken for the right one

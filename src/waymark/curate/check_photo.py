@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from waymark.curate.check_alike import look
 from waymark.curate.check_photo_pixels import Fault, faults_of, measure
+from waymark.dataset.alike import look
 from waymark.errors import PhotoError, TruncatedPhoto
 from waymark.photo import LIMITS, read_facts, read_photo
 from waymark.photo_format import FORMATS, sniff

@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 
 from waymark.bundle.format import Bundle
 from waymark.bundle.graph import EMBEDDING, backbone_of
-from waymark.curate.check_alike_near import LOOK_SIDE
 from waymark.curate.check_photo import MIN_SIDE, Examined, examine
+from waymark.dataset.alike_near import LOOK_SIDE
 from waymark.dataset.index import Dataset
 from waymark.errors import BundleError, ConfigError
 from waymark.gazetteer import Landmark

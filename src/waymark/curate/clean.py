@@ -238,8 +238,11 @@ class _Seen:
 
 
 def _chosen(finding: Finding, only: Sequence[Kind] | None, *, relabel: bool) -> bool:
-    if only is not None:  # a group on two sides of a split is not copies: splitting anew helps
-        return finding.kind in only and (finding.kind, finding.suggest) != ("leakage", "review")
+    if only is not None:
+        # Of copies under two labels somebody has to say which is right; a group on two sides
+        # of a split is no copy at all: splitting anew helps.
+        unsure = finding.kind in ALIKE and finding.suggest == "review"
+        return finding.kind in only and not unsure
     if relabel and finding.kind in RELABELS and finding.suggest == "relabel":
         return True
     return finding.suggest == "drop" and finding.kind not in OF_CLASSES

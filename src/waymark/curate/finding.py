@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -107,12 +107,14 @@ class Check:
         photos: number of photos looked at, negatives among them.
         findings: by kind in the order of `KINDS`, the worst first.
         notes: checks that could not be made, and why, a sentence each.
+        made: when it began, in seconds since 1970: what was changed later it has not seen.
     """
 
     dataset: str
     photos: int
     findings: tuple[Finding, ...]
     notes: tuple[str, ...] = ()
+    made: float | None = field(default=None, compare=False)
 
     def counts(self) -> dict[str, int]:
         """Number of findings of each kind that has any, in the order of `KINDS`."""
@@ -126,6 +128,7 @@ class Check:
             "photos": self.photos,
             "findings": [finding.to_dict() for finding in self.findings],
             "notes": list(self.notes),
+            "made": self.made,
         }
 
     def write(self, file: Path) -> None:
@@ -159,6 +162,7 @@ def read_check(file: Path) -> Check:
             photos=int(values["photos"]),
             findings=findings,
             notes=tuple(_text(note) for note in values.get("notes", ())),
+            made=None if values.get("made") is None else float(values["made"]),
         )
     except _UNFIT as error:
         raise DatasetError(

@@ -31,6 +31,7 @@ _SUFFIXES = frozenset(
     | {".heic", ".heif", ".avif"}
 )
 _HIDDEN = frozenset({"__MACOSX", "@eaDir"})
+_STRAY = 0.1  # of the photos that may lie too deep before it looks like a level of its own
 _LAYOUT = "expected label/photo.jpg, or train|val|test/label/photo.jpg"
 
 
@@ -293,6 +294,8 @@ def _read_folder(root: Path, levels: tuple[str, ...] | None) -> Dataset:
     rows: list[tuple[Path, str | None, list[str]]] = []
     negatives: list[Path] = []
     negative_splits: list[str | None] = []
+    deeper: list[Path] = []
+    misplaced: list[Path] = []
     for path in paths:
         *folders, _ = (printable(part) for part in path.relative_to(root).parts)
         split = None
@@ -303,13 +306,16 @@ def _read_folder(root: Path, levels: tuple[str, ...] | None) -> Dataset:
             negative_splits.append(split)
         elif len(folders) == len(levels or ("label",)):
             rows.append((path, split, folders))
-        elif levels is None and len(folders) == 2:
-            raise DatasetError(
-                f"{path.relative_to(root)} lies in two levels of folders; {_LAYOUT}. Say what the "
-                "levels are with --levels category,landmark or --levels place,landmark."
-            )
         else:
-            skipped.append(Skipped(printable(path), f"misplaced; expected {expected}"))
+            misplaced.append(path)
+            if levels is None and len(folders) == 2:
+                deeper.append(path)
+    if len(deeper) > _STRAY * len(paths):
+        raise DatasetError(
+            f"{deeper[0].relative_to(root)} lies in two levels of folders; {_LAYOUT}. Say what the "
+            "levels are with --levels category,landmark or --levels place,landmark."
+        )
+    skipped += [Skipped(printable(path), f"misplaced; expected {expected}") for path in misplaced]
     return Dataset(
         root=root,
         name=_name(root.resolve()),

@@ -62,7 +62,7 @@ def read_manifest(path: Path) -> Dataset:
         reason = "listed twice" if named in seen else why_not_photo(file)
         seen.add(named)
         if reason is not None:
-            skipped.append(Skipped(named, reason or "missing, or not a photo"))
+            skipped.append(Skipped(printable(named), reason or "missing, or not a photo", file))
         elif label == UNKNOWN:
             negatives.append(file)
             negative_splits.append(split)
@@ -105,9 +105,11 @@ def _unescaped(text: str) -> str:
 
 def _csv_rows(path: Path) -> Iterator[dict[str, str | None]]:
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
+        # a path may be of any bytes, as `write_split` writes it; all else is UTF-8
+        with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
             reader = csv.reader(file)
             columns = [name.strip() for name in next(reader, [])]
+            "".join(columns).encode()
             _check_columns(path, columns)
             for cells in reader:
                 if len(cells) > len(columns):
@@ -115,11 +117,13 @@ def _csv_rows(path: Path) -> Iterator[dict[str, str | None]]:
                         f"{path}, line {reader.line_num} has more cells than the header; "
                         "quote cells that have commas in them."
                     )
+                row = dict(zip_longest(columns, cells))
+                "".join(text or "" for name, text in row.items() if name != "path").encode()
                 if cells:
-                    yield dict(zip_longest(columns, cells))
+                    yield row
     except OSError as error:
         raise DatasetError(f"{path} cannot be read ({error.strerror}).") from error
-    except (UnicodeDecodeError, csv.Error) as error:
+    except (UnicodeError, csv.Error) as error:
         raise DatasetError(
             f"{path} is not a CSV file in UTF-8 ({error}); save it as one."
         ) from error

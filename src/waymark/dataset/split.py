@@ -90,6 +90,12 @@ def split_dataset(
     return replace(dataset, photos=done[:known], negative_splits=tuple(splits[known:]))
 
 
+def unsplit(dataset: Dataset) -> Dataset:
+    """Return the dataset without the splits that it came with; groups stay."""
+    photos = tuple(replace(photo, split=None) for photo in dataset.photos)
+    return replace(dataset, photos=photos, negative_splits=())
+
+
 def folds(
     dataset: Dataset,
     *,

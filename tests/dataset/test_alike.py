@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageOps
 
-from waymark.curate.check_alike import LOOK_SIDE, Pairs, find_alike, look
+from waymark.dataset.alike import LOOK_SIDE, Pairs, find_alike, look
 from waymark.samples import SAMPLES, render
 
 PHOTOS = 40

@@ -4,8 +4,8 @@ In:  a look of each photo, a small grey picture of it.
 Out: pairs of photos whose looks fit on each other.
 
 Distinct photos of one landmark from one viewpoint are no pair. Photos whose edges are laid
-out alike (`check_alike_near`) are laid over each other, at any small crop and stretch
-(`check_alike_fit`), and must then agree in detail: stones, clouds and people, not silhouettes.
+out alike (`alike_near`) are laid over each other, at any small crop and stretch
+(`alike_fit`), and must then agree in detail: stones, clouds and people, not silhouettes.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from waymark.curate.check_alike_fit import (
+from waymark.dataset.alike_fit import (
     agreement,
     fit,
     overlap,
@@ -24,7 +24,7 @@ from waymark.curate.check_alike_fit import (
     trimmed_cosine,
     unmoved,
 )
-from waymark.curate.check_alike_near import LOOK_SIDE, cells_of, edge_layouts, halved, near_pairs
+from waymark.dataset.alike_near import LOOK_SIDE, cells_of, edge_layouts, halved, near_pairs
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -17,7 +17,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from waymark.curate.check_alike_near import CELLS, LOOK_SIDE
+from waymark.dataset.alike_near import CELLS, LOOK_SIDE
 
 NOISE = 0.25  # variance of a look's pixels, in squared grey levels, that agrees with nothing
 MAX_SCALE, MAX_SHIFT = 1.35, 0.3
