@@ -3,8 +3,9 @@
 `data check` looks at provence, at pakistan, and at provence with 100 faults of each kind
 planted in it. Each photo is then named by heads that learnt from other folds: from all their
 photos, from those that `data clean` keeps, by itself, with `--only` doubtful ones dropped as
-well, and with `--relabel`. The photos tested on are the same for all; copies, by whichever measure, never stand on both sides. The head is the
-fast path's (`training/ridge.py`), at its default penalty.
+well, and with `--relabel`. The photos tested on are the same for all; copies, by whichever
+measure, never stand on both sides. The head is the fast path's
+(`training/ridge.py`), at its default penalty.
 
     python benchmarks/clean_retrain.py [--seeds 5] [--folds 5]
 """

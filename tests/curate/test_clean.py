@@ -76,6 +76,14 @@ def test_only_takes_all_of_its_kinds(dataset: Dataset) -> None:
     assert dropped(dataset, *findings, only=("tiny",)) == ""
 
 
+def test_copies_under_two_labels_wait_for_somebody(dataset: Dataset) -> None:
+    """`--only duplicates` leaves those of which nobody knows which label is right."""
+    sure = finding("near-duplicate", "a", "b")
+    unsure = finding("near-duplicate", "c", "d", suggest="review")
+
+    assert dropped(dataset, sure, unsure, only=("near-duplicate",)) == "a"
+
+
 def test_words_of_kinds() -> None:
     """`duplicates` is two kinds; a word that is none is told the nearest."""
     assert parse_kinds(None) is None

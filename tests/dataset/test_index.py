@@ -69,6 +69,18 @@ def test_two_levels_unsaid_is_an_error_with_the_option(save, tmp_path: Path) -> 
         read_dataset(tmp_path)
 
 
+def test_a_stray_photo_is_no_level(save, tmp_path: Path) -> None:
+    """One photo too deep among twenty is told of, and the others are a dataset."""
+    for i in range(20):
+        save(f"tower/{i}.jpg")
+    save("tower/edited/0.jpg")
+
+    found = read_dataset(tmp_path)
+
+    assert len(found.photos) == 20
+    assert [row.reason for row in found.skipped] == ["misplaced; expected label/photo.jpg"]
+
+
 def test_equal_names_under_two_parents(save, tmp_path: Path) -> None:
     """They become `parent/name`; a name that is unique stays as it is."""
     for name in ("nice/opera/1.jpg", "avignon/opera/1.jpg", "nice/port/1.jpg"):

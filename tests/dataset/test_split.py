@@ -12,7 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from waymark.dataset.index import Dataset, Photo, read_dataset
-from waymark.dataset.split import folds, read_split, split_dataset, split_hash, write_split
+from waymark.dataset.split import (
+    folds,
+    read_split,
+    split_dataset,
+    split_hash,
+    unsplit,
+    write_split,
+)
 from waymark.errors import ConfigError, DatasetError
 from waymark.gazetteer import Landmark
 
@@ -287,3 +294,14 @@ def test_folds_out_of_range(k: int) -> None:
 
     with pytest.raises(ConfigError, match=f"k is {k}; photos has 5 photos"):
         folds(data, k=k, groups=alone(data))
+
+
+def test_unsplit_forgets_splits_and_keeps_groups() -> None:
+    """What was parted can be parted anew; what belongs together still does."""
+    parted = split_dataset(dataset({"a": 10, "b": 10}), val=0.3, groups=[0, 0, *range(1, 19)])
+
+    again = unsplit(parted)
+
+    assert again.splits == ()
+    assert [photo.group for photo in again.photos] == [photo.group for photo in parted.photos]
+    assert split_dataset(again, test=0.5, groups=alone(again)).splits == ("train", "val", "test")

@@ -21,6 +21,8 @@ FEWEST = 5  # different photos: a class with fewer is not known well enough
 AGREE = 0.3  # of the fit that is usual in other classes: in one with less, photos disagree
 ALIEN = 0.18  # of the fit that is usual in its class: a photo with less may not be of it
 ALIKE = 0.55  # of the fit that is usual in another class: a photo with more may be of it
+STRANGE = 0.2  # share of the class of misfits from which a photo may be one of them ...
+RATHER = 0.85  # ... although it fits another class up to this share
 
 Floats = NDArray[np.floating]
 Ints = NDArray[np.integer]
@@ -39,6 +41,7 @@ class Fit:
         own: (N,), share of the photo's class; 1 where the class is not known.
         other: (N,), share of the best other class that is known; below 0 where none is.
         best: (N,), that class.
+        strange: (N,), share of the class that the first round's misfits make.
         known: (C,), whether enough photos of a class, that agree, are known to judge by it.
     """
 
@@ -46,12 +49,14 @@ class Fit:
     own: Floats
     other: Floats
     best: Ints
+    strange: Floats
     known: Bools
 
     @property
     def off_topic(self) -> Bools:
-        """(N,): photos that fit no class."""
-        return (self.own < ALIEN) & (self.other < ALIKE)
+        """(N,): photos that fit no class, or fit the misfits."""
+        misfit = (self.strange > STRANGE) & (self.other < RATHER)
+        return (self.own < ALIEN) & ((self.other < ALIKE) | misfit)
 
 
 def held_out_fit(
@@ -121,7 +126,7 @@ def _judge(
     parts: list[Moments],
     background: NDArray[np.float32],
 ) -> NDArray[np.float32]:
-    """Return (N, C) logits from the heads of the other folds, minus what anything would get.
+    """Return (N, C + 1) logits of the other folds' heads, minus what anything would get.
 
     Args:
         vectors: (N, D), of length 1.
@@ -146,10 +151,11 @@ def _judge(
         inside = np.flatnonzero(fold == k)
         head = np.asarray(weight.T, np.float32)
         logits[np.ix_(inside, known)] = vectors[inside] @ head + (bias - level)
-    return logits[:, :-1]
+    return logits
 
 
 def _fit(logits: NDArray[np.float32], labels: Ints, size: Ints) -> Fit:
+    logits, misfits = logits[:, :-1], logits[:, -1]
     rows, classes = np.arange(len(labels)), len(size)
     mine = logits[rows, labels]
     usual = np.array([np.median(mine[labels == c]) if size[c] else 0.0 for c in range(classes)])
@@ -160,4 +166,12 @@ def _fit(logits: NDArray[np.float32], labels: Ints, size: Ints) -> Fit:
     own = np.where(known[labels], share[rows, labels], 1.0)
     share[rows, labels] = -1.0
     best = share.argmax(axis=1)
-    return Fit(logits=logits, own=own, other=share[rows, best], best=best, known=known)
+    middle = float(np.median(usual[known])) if known.any() else 1.0
+    return Fit(
+        logits=logits,
+        own=own,
+        other=share[rows, best],
+        best=best,
+        strange=misfits / middle,
+        known=known,
+    )
