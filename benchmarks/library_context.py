@@ -118,6 +118,7 @@ def seen(
 def provence_pool() -> Pool:
     """Return the pool of provence: scores by a head that never saw the photo."""
     from sklearn.linear_model import LogisticRegression
+
     from waymark.dataset.duplicates import near_duplicate_groups
     from waymark.dataset.split import folds
     from waymark.training.ridge import unit
@@ -132,7 +133,9 @@ def provence_pool() -> Pool:
     fold = np.array(folds(dataset, k=4, seed=0, groups=near_duplicate_groups(paths)))
     scores = np.zeros((len(paths), len(dataset.labels)))
     for part in range(4):
-        head = LogisticRegression(C=4.0, max_iter=400).fit(embedded[fold != part], labels[fold != part])
+        head = LogisticRegression(C=4.0, max_iter=400).fit(
+            embedded[fold != part], labels[fold != part]
+        )
         scores[fold == part] = head.predict_proba(embedded[fold == part])
     strange = head.predict_proba(outside)
     measure = np.concatenate([scores.max(1), strange.max(1)])[:, None]
@@ -153,8 +156,9 @@ def provence_pool() -> Pool:
 def places_of(landmarks: dict[str, Landmark], labels: Sequence[str]) -> tuple[Landmark, ...]:
     """Return the landmarks with positions; those of one city lie some hundred metres apart."""
     cities = {
-        "aix-en-provence": (43.529, 5.447), "avignon": (43.949, 4.806), "marseille": (43.296, 5.370),
-        "nice": (43.703, 7.266), "orange": (44.138, 4.808), "toulon": (43.124, 5.928),
+        "aix-en-provence": (43.529, 5.447), "avignon": (43.949, 4.806),
+        "marseille": (43.296, 5.370), "nice": (43.703, 7.266), "orange": (44.138, 4.808),
+        "toulon": (43.124, 5.928),
     }  # fmt: skip
     rng = random.Random(1)
     found = []
@@ -171,7 +175,9 @@ def shot_of(scores: NDArray[np.floating], unknown: float) -> Shot:
     """Make a photo of its scores."""
     best = np.argsort(-scores)[:GUESSES]
     return Shot(
-        moment=None, guesses=[(int(i), float(scores[i])) for i in best], unknown_score=float(unknown)
+        moment=None,
+        guesses=[(int(i), float(scores[i])) for i in best],
+        unknown_score=float(unknown),
     )
 
 
@@ -306,8 +312,9 @@ def main() -> None:
         "library_context",
         columns=["library", "right", "photos of landmarks", "photos of none", "of those named"],
         rows=rows,
-        note=f"{wanted.libraries} libraries of {wanted.trips} trips each, drawn from world/test and "
-        "negatives/test; in points, with the 95 % interval of the mean gain over libraries.",
+        note=f"{wanted.libraries} libraries of {wanted.trips} trips each, drawn from world/test "
+        "and negatives/test; without → with context, in brackets the gain in points with the 95 % "
+        "interval of its mean over the libraries.",
         shares=found,
         **receipt(read_bundle("world")),
     )

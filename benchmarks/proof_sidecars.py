@@ -67,7 +67,8 @@ def lost(before: Mapping[str, Any], after: Mapping[str, Any], added: Mark) -> li
     for key in {**before, **after}:
         was, now = before.get(key), after.get(key)
         if key in LISTS:
-            wanted = as_list(was) + list(getattr(added, LISTS[key]))
+            theirs = added.mirrored if LISTS[key] == "tags" else ()
+            wanted = [*as_list(was), *theirs, *getattr(added, LISTS[key])]
             same = [str(one).strip() for one in as_list(now)] == [str(w).strip() for w in wanted]
         elif key == SHOWN:
             same = as_list(now)[: len(as_list(was))] == as_list(was)

@@ -35,11 +35,14 @@ SPACES = {
 # other prefixes for the same namespaces; `exif` and `dc` for others are the mean ones
 ODD = {"dc": "d", "exif": "ex", "lr": "lightroom", "digiKam": "dk", "Iptc4xmpExt": "iptcExt"}
 WORDS = (
-    "Holiday", "family", "Paris", "été 2019", "Tom & Jerry", "a < b", "東京", 'the "best"', "Eiffel",
-    "Places", "mother's", "İstanbul", "x|y", "a/b", "emoji 🗼", "a ]]> b", "  spaced  ",
+    "Holiday", "family", "Paris", "été 2019", "Tom & Jerry", "a < b", "東京", 'the "best"',
+    "Eiffel", "Places", "mother's", "İstanbul", "x|y", "a/b", "emoji 🗼", "a ]]> b", "  spaced  ",
 )  # fmt: skip
 TREES = ("People/Ann", "Places/France", "Events/Wedding/2019", "Places/Türkiye/Ankara", "A/B/C/D")
-FORMS = ("Bag", "Seq", "Alt", "text", "attribute", "empty", "hollow", "qualified", "cdata", "resource")
+BARS = tuple(tree.replace("/", "|") for tree in TREES)
+FORMS = (
+    "Bag", "Seq", "Alt", "text", "attribute", "empty", "hollow", "qualified", "cdata", "resource",
+)  # fmt: skip
 
 
 class Shape:
@@ -72,33 +75,42 @@ def keywords(shape: Shape, space: str, local: str, words: Sequence[str]) -> str:
     rng, r, name = shape.rng, shape.rdf, shape.name(space, local)
     form = rng.choice(("Bag",) * 6 + ("Seq",) * 3 + FORMS)
     some = rng.sample(words, rng.randint(1, min(4, len(words))))
-    if form in ("Bag", "Seq", "Alt"):
-        return f"<{name}>\n{shape.items(form, [shape.li(escape(w)) for w in some])}</{name}>\n"
-    if form == "text":
-        return f"<{name}>{escape(some[0])}</{name}>\n"
+    inside = {
+        "text": lambda: escape(some[0]),
+        "hollow": lambda: f"<{r}:Bag" + rng.choice(("/>", f"></{r}:Bag>", f">\n</{r}:Bag>")),
+        "qualified": lambda: "\n" + shape.items("Bag", [_qualified(shape, some[0]), *plain[1:]]),
+        "cdata": lambda: "\n" + shape.items("Bag", ["<!-- mine -->", *map(cdata, some)]),
+        "empty": lambda: "",
+    }
+
+    def cdata(word: str) -> str:
+        return shape.li(f"<![CDATA[{word.replace(']]>', '')}]]>")
+
+    plain = [shape.li(escape(word)) for word in some]
     if form == "attribute":
         shape.attributes.append((name, some[0]))
         return ""
-    if form == "empty":
-        return rng.choice((f"<{name}/>\n", f"<{name}></{name}>\n"))
-    if form == "hollow":
-        bag = rng.choice((f"<{r}:Bag/>", f"<{r}:Bag></{r}:Bag>", f"<{r}:Bag>\n</{r}:Bag>"))
-        return f"<{name}>{bag}</{name}>\n"
-    if form == "qualified":
-        inner = f"<{r}:value>{escape(some[0])}</{r}:value><mine:by>Ann</mine:by>"
-        rest = [shape.li(escape(word)) for word in some[1:]]
-        item = shape.li(inner, f' {r}:parseType="Resource"')
-        return f"<{name}>\n{shape.items('Bag', [item, *rest])}</{name}>\n"
-    if form == "cdata":
-        rows = [shape.li(f"<![CDATA[{word.replace(']]>', '')}]]>") for word in some]
-        return f"<{name}>\n{shape.items('Bag', ['<!-- mine -->', *rows])}</{name}>\n"
-    return f'<{name} {r}:resource="urn:x:{rng.randint(1, 9)}"/>\n'
+    if form == "resource":
+        return f'<{name} {r}:resource="urn:x:{rng.randint(1, 9)}"/>\n'
+    if form == "empty" and rng.random() < 0.5:
+        return f"<{name}/>\n"
+    content = inside[form]() if form in inside else "\n" + shape.items(form, plain)
+    return f"<{name}>{content}</{name}>\n"
+
+
+def _qualified(shape: Shape, word: str) -> str:
+    """Return an item that says more than its word."""
+    inner = f"<{shape.rdf}:value>{escape(word)}</{shape.rdf}:value><mine:by>Ann</mine:by>"
+    return shape.li(inner, f' {shape.rdf}:parseType="Resource"')
 
 
 def lightroom(shape: Shape) -> str:
     """Write what a raw developer keeps: settings as attributes, curves, history."""
     r, rng = shape.rdf, shape.rng
-    shape.attributes += [("crs:Version", "15.1"), ("crs:Exposure2012", f"{rng.uniform(-2, 2):+.2f}")]
+    shape.attributes += [
+        ("crs:Version", "15.1"),
+        ("crs:Exposure2012", f"{rng.uniform(-2, 2):+.2f}"),
+    ]
     curve = shape.items("Seq", [shape.li("0, 0"), shape.li("255, 255")])
     event = (
         f'<{r}:li stEvt:action="saved" stEvt:when="2019-07-01T10:00:00+02:00" '
@@ -153,11 +165,12 @@ def somewhere(shape: Shape) -> str:
     """Write a place: shown, created, or of the camera."""
     r, choice = shape.rdf, shape.rng.randint(0, 3)
     ext, exif = shape.prefix("Iptc4xmpExt"), shape.prefix("exif")
+    lat, lon = f"{exif}:GPSLatitude", f"{exif}:GPSLongitude"
     if choice == 0:
-        shape.attributes += [(f"{exif}:GPSLatitude", "48,8.25N"), (f"{exif}:GPSLongitude", "11,34.5E")]
+        shape.attributes += [(lat, "48,8.25N"), (lon, "11,34.5E")]
         return ""
     if choice == 1:
-        return f"<{exif}:GPSLatitude>1,2,3S</{exif}:GPSLatitude>\n<{exif}:GPSLongitude>1,2W</{exif}:GPSLongitude>\n"
+        return f"<{lat}>1,2,3S</{lat}>\n<{lon}>1,2W</{lon}>\n"
     name = ("LocationShown", "LocationCreated")[choice - 2]
     item = shape.li(f"<{ext}:City>Köln</{ext}:City>", f' {r}:parseType="Resource"')
     if shape.rng.random() < 0.5:
@@ -179,7 +192,7 @@ PARTS: tuple[Callable[[Shape], str], ...] = (
     lightroom, darktable, faces, caption, somewhere, own,
     lambda shape: keywords(shape, "dc", "subject", WORDS),
     lambda shape: keywords(shape, "digiKam", "TagsList", TREES),
-    lambda shape: keywords(shape, "lr", "hierarchicalSubject", [t.replace("/", "|") for t in TREES]),
+    lambda shape: keywords(shape, "lr", "hierarchicalSubject", BARS),
 )  # fmt: skip
 
 
@@ -209,7 +222,9 @@ def by_hand(seed: int) -> bytes:
     text = f'<{r}:RDF xmlns:{r}="{RDF}"{declared}>\n{body}</{r}:RDF>\n'
     if rng.random() < 0.8:
         meta = rng.choice(("xmpmeta",) * 4 + ("xapmeta",))
-        toolkit = rng.choice(("Adobe XMP Core 5.6", "XMP Core 4.4.0-Exiv2", "Image::ExifTool 12.57"))
+        toolkit = rng.choice(
+            ("Adobe XMP Core 5.6", "XMP Core 4.4.0-Exiv2", "Image::ExifTool 12.57")
+        )
         text = f'<x:{meta} xmlns:x="adobe:ns:meta/" x:xmptk="{toolkit}">\n{text}</x:{meta}>\n'
     text = _laid_out(text, shape)
     if rng.random() < 0.6:
@@ -280,7 +295,8 @@ def by_exiftool(folder: Path, seeds: Sequence[int], exiftool: str = "exiftool") 
             "-XMP-iptcExt:LocationCreated={City=Bonn,CountryCode=DE}",
             "-XMP-iptcExt:LocationShown={City=Bonn,LocationName=Rhine}",
             "-XMP-exif:GPSLatitude=50.7", "-XMP-exif:GPSLongitude=-7.1",
-            "-XMP-mwg-rs:RegionInfo={RegionList=[{Name=Ann,Type=Face,Area={X=0.1,Y=0.2,W=0.1,H=0.1,Unit=normalized}}]}",
+            "-XMP-mwg-rs:RegionInfo={RegionList=[{Name=Ann,Type=Face,Area={X=0.1,Y=0.2,W=0.1,"
+            "H=0.1,Unit=normalized}}]}",
             "-XMP-photoshop:City=Köln", "-XMP-iptcCore:CountryCode=DE", "-XMP-acdsee:Keywords=a",
             "-XMP-microsoft:LastKeywordXMP=Places/France", "-XMP-mediapro:CatalogSets=Places|Rome",
         ]  # fmt: skip
