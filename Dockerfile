@@ -1,8 +1,9 @@
 # waymark serve in a container: the light core only, no torch, no build tools.
 #
 #   docker build -t waymark .
-#   docker run --rm -p 8000:8000 -e WAYMARK_TOKEN=$(openssl rand -hex 16) \
-#       --read-only --tmpfs /tmp --memory 3g waymark
+#   export WAYMARK_TOKEN=$(openssl rand -hex 16); echo $WAYMARK_TOKEN
+#   docker run --rm -p 8000:8000 -e WAYMARK_TOKEN --read-only --tmpfs /tmp --memory 3g \
+#       --stop-timeout 60 --init waymark
 FROM python:3.12-slim AS build
 WORKDIR /build
 COPY requirements/tools.txt requirements/core.txt requirements/

@@ -9,13 +9,16 @@ before or wholly the one of after, and no photo was touched. At the end one run 
 kills finishes: every sidecar is written once, and none of the unfinished files is left. An undo
 that nobody kills gives the folder of before, byte for byte.
 
-Then the disk is full, and a folder is not to be written: a clear error, and nothing lost.
+Then the disk is full after a while, and after that a folder may not be written (both put on by
+replacing the system's call): a clear error, everything whole, and the next run finishes.
 """
 
 from __future__ import annotations
 
 import argparse
+import errno
 import hashlib
+import os
 import random
 import signal
 import sqlite3
@@ -26,9 +29,12 @@ import time
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
+from unittest import mock
 
 from proof_sidecars import tagged
 from sidecar_shapes import by_hand
+from waymark.errors import SidecarError
 from waymark.library.journal import Journal
 from waymark.library.journal_schema import JOURNAL
 from waymark.library.tagged import Tagged
@@ -151,6 +157,44 @@ def kill_at_random(root: Path, library: Path, rounds: int, rng: random.Random) -
     return counts
 
 
+def refuse_some(root: Path, library: Path) -> Counter[str]:
+    """Write while the disk is full after a while, and while one folder may not be written."""
+    counts: Counter[str] = Counter()
+    before = contents(root)
+    after = expected(root, before)
+    sync, left = os.fsync, len(before) // 2
+
+    def full(descriptor: int) -> None:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        sync(descriptor)
+
+    with mock.patch("os.fsync", full):
+        try:
+            write(root, library)
+        except SidecarError as error:
+            counts["stopped by a full disk"] += "make room" in str(error)
+    assert is_whole(contents(root), before, after) == 0
+    really = os.open
+
+    def forbidden(path: Any, flags: int, *rest: Any, **more: Any) -> int:
+        if flags & os.O_CREAT and Path(path).parent.name == "00":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+        return really(path, flags, *rest, **more)
+
+    with mock.patch("os.open", forbidden):
+        write(root, library)
+    assert is_whole(contents(root), before, after) == 0
+    write(root, library)
+    assert contents(root) == after
+    undo(library)
+    assert contents(root) == before, "undo does not give the folder of before"
+    counts["finished after both, and taken back"] += 1
+    return counts
+
+
 def main() -> None:
     if sys.argv[1:2] == ["--child"]:
         print("ready", flush=True)
@@ -170,6 +214,7 @@ def main() -> None:
         make_folder(root, options.photos)
         rng = random.Random(options.seed)
         counts = kill_at_random(root, Path(name) / "library.sqlite", options.kills, rng)
+        counts += refuse_some(root, Path(name) / "library.sqlite")
     for what, count in sorted(counts.items()):
         print(f"{count:6,}  {what}")
 

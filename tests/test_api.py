@@ -76,6 +76,20 @@ def test_predicting_imports_no_training_library(bundle: Path, photo: Path):
     assert done.stdout.strip() == "[]"
 
 
+def test_nothing_is_kept_for_the_maker_of_onnx_runtime(
+    bundle: Path, photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Its releases since 1.29 number the machine and report what it runs, unless told not to."""
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    for name in ("ORT_DISABLE_TELEMETRY", "XDG_CACHE_HOME", "XDG_DATA_HOME", "CI"):
+        monkeypatch.delenv(name, raising=False)
+    code = f"import waymark; waymark.predict_landmarks({str(photo)!r}, bundle={str(bundle)!r})"
+    subprocess.run([sys.executable, "-c", code], check=True)
+    assert not [file for file in home.rglob("*") if "onnx" in file.name]
+
+
 def test_load_makes_a_recogniser(bundle: Path, photo: Path):
     """With the options of the command line."""
     recogniser = waymark.load(bundle, unknown_threshold=1.0)

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from waymark.recognise.recogniser import Recogniser
     from waymark.recognise.suggestion import Suggestion
 
+# ONNX Runtime 1.29 and later would report its use to its maker; it looks here as it is loaded
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
 __all__ = [
     "PhotoFailure",
     "Prediction",

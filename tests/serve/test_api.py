@@ -165,6 +165,20 @@ def test_what_is_no_photo(
     assert (answer.status_code, error_of(answer)["code"]) == (status, code)
 
 
+def test_what_is_said_of_a_photo_is_for_callers(
+    opened: Callable[..., Any], jpeg: Callable[..., bytes]
+) -> None:
+    """Options of the command line, and of the library, are no way out for them."""
+    photo = jpeg(size=(400, 300))
+    with opened(max_pixels=200 * 200) as client:
+        for body in (photo[: len(photo) // 2], photo):
+            said = error_of(
+                client.post(PREDICT, content=body, headers={"Content-Type": "image/jpeg"})
+            )
+            assert said["message"].endswith((".", ")")), said
+            assert not any(word in said["message"] for word in ("--", "limits.", "_truncated"))
+
+
 def test_too_many_pixels(opened: Callable[..., Any], jpeg: Callable[..., bytes]) -> None:
     """The limit is the settings', and told before anything is decoded."""
     with opened(max_pixels=10_000) as client:
@@ -260,6 +274,8 @@ def test_ready_from_start_to_stop(opened: Callable[..., Any]) -> None:
         ("GET", "/docs", 404),
         ("GET", "/redoc", 404),
         ("GET", "/openapi.json", 404),
+        ("GET", "/static/nothing.css", 404),
+        ("GET", "/samples/6.jpg", 404),
     ],
 )
 def test_errors_have_one_shape(client: TestClient, method: str, path: str, status: int) -> None:
@@ -275,6 +291,7 @@ def test_a_person_reads_errors_on_a_page(client: TestClient) -> None:
     page = client.get("/nothing", headers=html)
     assert page.status_code == 404
     assert page.headers["content-type"].startswith("text/html")
+    assert "GET /" not in page.text  # a hint for programs
     assert error_of(client.get("/api/v1/nothing", headers=html))
 
 

@@ -6,6 +6,7 @@ import json
 import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import httpx
@@ -176,3 +177,56 @@ def test_upgrades_are_not_taken_up(talk: Callable[..., bytes]) -> None:
         wait=1.0,
     )
     assert parts(said)[0] in (200, 400)
+
+
+POST = (
+    b"POST /api/v1/predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: image/jpeg\r\n"
+    b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n"
+)
+
+
+def test_trailers_are_no_headers(talk: Callable[..., bytes]) -> None:
+    """What follows a body was not there when the request was checked."""
+    rest = b"0\r\nOrigin: http://evil.example\r\nConnection: x\r\n\r\n"
+    said = talk(POST + rest + GET + b"Connection: close\r\n\r\n")
+    assert parts(said)[0] == 422  # no photo; with the Origin it would be 403
+
+
+@pytest.mark.parametrize("more", [b"a: b\r\n", b"a", b";"], ids=["trailers", "trailer", "chunk"])
+def test_what_is_no_body_has_a_size_after_the_head_too(port: int, more: bytes) -> None:
+    """Trailers, and extensions of a chunk, could go on for ever."""
+    start = {b"a: b\r\n": b"0\r\n", b"a": b"0\r\na: ", b";": b"5;"}[more]
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as link:
+        link.sendall(POST + start)
+        sent = 0
+        with suppress(ConnectionError):  # it hangs up
+            while sent < 50_000_000:
+                link.sendall(more * 10_000)
+                sent += 10_000 * len(more)
+        assert sent < 50_000_000
+
+
+def test_answers_are_read_or_let_go(
+    serving: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An answer that its caller does not read is kept for a while, and counted, not for ever."""
+    monkeypatch.setattr(protocol.Protocol, "read_s", 0.3)
+    boundary = b"--B\r\n"
+    body = boundary + b'Content-Disposition: form-data; name="photos"; filename="a"\r\n\r\n'
+    body += b"\xff\xd8\xff" + bytes(11_000_000) + b"\r\n--B--\r\n"
+    head = (
+        b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n"
+        b"Content-Type: multipart/form-data; boundary=B\r\nContent-Length: %d\r\n\r\n" % len(body)
+    )
+    with serving() as port, socket.socket() as link:
+        link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        link.settimeout(20)
+        link.connect(("127.0.0.1", port))
+        link.sendall(head + body)
+        assert link.recv(100).startswith(b"HTTP/1.1 200")
+        time.sleep(2)
+        got = 0
+        with suppress(ConnectionResetError):
+            while part := link.recv(2**20):
+                got += len(part)
+        assert got < 11_000_000  # the page holds the photo as base64

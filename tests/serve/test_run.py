@@ -19,6 +19,7 @@ import psutil
 import pytest
 
 from waymark.errors import ConfigError
+from waymark.serve import run
 from waymark.serve.run import address, listen
 from waymark.serve.settings import Settings
 
@@ -183,3 +184,31 @@ def test_threads_end_with_the_app(serving: Callable[..., Any]) -> None:
     with serving():
         pass
     wait_for(lambda: threading.active_count() <= before, 10)
+
+
+BROKEN = """
+import sys
+from waymark.serve.run import Serving, listen, run
+from waymark.serve.settings import Settings
+
+class Broken(Serving):
+    def __call__(self):
+        sys.exit(3)
+
+if __name__ == "__main__":
+    settings = Settings(port=0)
+    with listen(settings) as listening:
+        run(Broken(bundle="none", settings=settings), listening)
+"""
+
+
+def test_a_worker_that_cannot_start_is_told_of_at_once(tmp_path: Path) -> None:
+    """And not after the minute that a worker in work may need to say that it lives."""
+    script = tmp_path / "broken.py"
+    script.write_text(BROKEN)
+    began = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, str(script)], check=False, capture_output=True, text=True, timeout=120
+    )
+    assert "could not start" in done.stderr
+    assert time.monotonic() - began < run._HEALTH_S

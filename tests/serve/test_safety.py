@@ -378,3 +378,16 @@ def test_no_route_forgets_the_form_s_token(opened: Callable[..., Any], tmp_path:
             for answer in (form, files, plain):
                 assert answer.status_code == 403, path
                 assert answer.json()["error"]["code"] == "csrf"
+
+
+def test_a_named_site_calls_with_the_token_and_never_with_the_cookie(
+    opened: Callable[..., Any], jpeg: Callable[..., bytes]
+) -> None:
+    """A site of the same domain would have the browser send it along."""
+    friend = {"Origin": "https://friend.example", "Sec-Fetch-Site": "same-site"}
+    with opened(token=TOKEN, cors_origins=("https://friend.example",)) as shared:
+        assert shared.post("/login", data={"token": TOKEN}).status_code == 303  # the cookie stays
+        own = {"Origin": "http://127.0.0.1"}
+        for more, status in ((own, 200), (friend, 401), (friend | BEARER, 200)):
+            answer = shared.post(PREDICT, content=jpeg(), headers=IMAGE | more)
+            assert answer.status_code == status, more

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from waymark.recognise.recogniser import Recogniser
+from waymark.serve import decoding
 from waymark.serve.decoding import Decoders
 from waymark.serve.service import Busy, Service
 from waymark.serve.settings import Settings
@@ -161,3 +162,33 @@ def test_after_closing_nothing_is_left(
     while threading.active_count() > before and time.monotonic() < until:
         time.sleep(0.01)
     assert threading.active_count() <= before
+
+
+def test_large_photos_hold_up_only_their_like(
+    at_work: Callable[..., Any], jpeg: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They wait for each other, and not in the threads that decode: small ones pass them."""
+    real, ended = Decoders._ask, []
+
+    def slow(self: Decoders, data: bytes, max_pixels: int, flags: int) -> Any:
+        found = real(self, data, max_pixels, flags)
+        if max_pixels > decoding.LIGHT:
+            time.sleep(0.15)
+        ended.append("large" if max_pixels > decoding.LIGHT else "small")
+        return found
+
+    monkeypatch.setattr(decoding, "LIGHT", 120 * 90)
+    monkeypatch.setattr(Decoders, "_ask", slow)
+    large = [("large", jpeg(seed, size=(300, 200))) for seed in range(6)]
+    with at_work() as service:
+
+        async def both() -> Any:
+            first = asyncio.ensure_future(service.predict(large))
+            await asyncio.sleep(0.05)
+            second = await service.predict([("small", jpeg())])
+            return await first + second
+
+        found = run(service, both)
+    assert [one["photo"] for one in found] == ["large"] * 6 + ["small"]
+    assert not any("error" in one for one in found)
+    assert ended.index("small") < 3

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import builtins
+import http.client
 import os
 import tempfile
 from collections.abc import Callable
@@ -250,3 +251,29 @@ def test_no_upload_is_ever_stored(
     )
     assert raw.status_code == 200
     assert opened == []
+
+
+def test_who_sends_all_before_listening_hears_the_refusal(serving: Callable[..., Any]) -> None:
+    """As Python's own client does: a connection closed at once would tell it nothing."""
+    with serving(max_body=100_000) as port:
+        for headers in ({"Content-Type": "image/jpeg"}, {"Content-Type": "x/y; boundary=B"}):
+            link = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+            link.request("POST", "/api/v1/predict", body=b"x" * 20_000_000, headers=headers)
+            assert link.getresponse().status in (413, 415)
+            link.close()
+
+
+def test_a_refusal_of_what_has_come_is_not_put_off() -> None:
+    """There is nothing to wait for."""
+    body, headers = encoded([("photos", (f"{i}.jpg", b"x")) for i in range(4)], {})
+    asked = request([body], headers, max_photos=3)
+
+    async def silent() -> dict[str, Any]:
+        if not getattr(asked.state, "all_came", False):
+            return {"type": "http.request", "body": body, "more_body": False}
+        raise AssertionError("it waits for more")
+
+    asked._receive = silent
+    with pytest.raises(Problem) as raised:
+        asyncio.run(read_form(asked))
+    assert raised.value.status == 413

@@ -5,12 +5,14 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
 from waymark.recognise.recogniser import Recogniser
+from waymark.serve import vision
 
 ANNOTATE = "/v1/images:annotate"
 
@@ -172,3 +174,15 @@ def test_strange_requests_have_an_error_each(client: TestClient, wanted: dict[st
 def test_nothing_asked_nothing_said(client: TestClient) -> None:
     """An empty list is answered with one."""
     assert client.post(ANNOTATE, json={"requests": []}).json() == {"responses": []}
+
+
+@pytest.mark.parametrize("many", ["{},", "[],", "0,", '{"a":[{}]},'])
+def test_little_text_that_is_much_memory_is_not_read(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch, many: str
+) -> None:
+    """Ten million empty objects fit into 32 MB of text, and take 700 MB as objects."""
+    read: list[Any] = []
+    monkeypatch.setattr(vision, "json", SimpleNamespace(loads=read.append))
+    text = '{"requests":[' + many * 100_000 + "{}]}"
+    assert client.post(ANNOTATE, content=text).status_code == 400
+    assert not read

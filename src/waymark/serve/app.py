@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
@@ -21,6 +21,11 @@ from starlette.responses import Response
 from waymark.errors import WaymarkError
 from waymark.recognise.recogniser import Recogniser
 from waymark.serve.api import api_router, monitor_router
+from waymark.serve.library_api import library_router
+from waymark.serve.library_more import library_more
+from waymark.serve.library_page import library_pages
+from waymark.serve.library_shelf import Shelf
+from waymark.serve.library_thumb import thumbs_router
 from waymark.serve.login import login_router
 from waymark.serve.neighbours import neighbours_router
 from waymark.serve.pages import page, pages_router
@@ -112,12 +117,19 @@ def create_app(
         login_router(service, keys),
         pages_router(service),
         neighbours_router(service),
+        *(_library(service, settings.library) if settings.library is not None else ()),
         *((teach_router(service, teacher), teach_pages(service, teacher)) if teacher else ()),
     ):
         app.include_router(router)
     if keys.needed:
         _ask_for_token(app)
     return app
+
+
+def _library(service: Service, file: Path) -> tuple[APIRouter, ...]:
+    shelf = Shelf(file)
+    made = (library_router, library_pages, library_more, thumbs_router)
+    return tuple(make(service, shelf) for make in made)
 
 
 def _ask_for_token(app: FastAPI) -> None:
@@ -132,8 +144,9 @@ def answer(request: Request, service: Service, problem: Problem) -> Response:
     reads_html = "text/html" in request.headers.get("accept", "")
     if not reads_html or request.url.path.startswith(("/api/", "/v1/")):
         return problem.response()
-    title = "There is no such page" if problem.status == 404 else "That did not work"
-    values = {"title": title, "message": problem.message, "hint": problem.hint}
+    values = {"title": "That did not work", "message": problem.message, "hint": problem.hint}
+    if problem.code in ("not-found", "method"):  # whose hints are for programs
+        values = {"title": "There is no such page", "message": "Nothing is here.", "hint": None}
     found = page(request, service, "message.html", code=problem.status, **values)
     found.headers.update(problem.headers)
     return found

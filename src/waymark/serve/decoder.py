@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 
 REQUEST = struct.Struct("<QQBxxx")  # bytes of the file, most pixels, flags
 LENGTH = struct.Struct("<I")  # of a JSON object
-FACTS, PICTURE = 1, 2  # flags: size and place of the photo are wanted, a picture of it is
-PICTURE_SIDE = 1024  # px
+# flags: size and place of the photo are wanted; a picture of it is; a small one, and no views
+FACTS, PICTURE, SMALL = 1, 2, 4
+PICTURE_SIDE, SMALL_SIDE = 1024, 400  # px
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +94,7 @@ def answer(data: bytes, max_pixels: int, flags: int, setup: Setup) -> tuple[Any,
     Args:
         data: the file.
         max_pixels: width times height to accept.
-        flags: `FACTS`, `PICTURE`.
+        flags: `FACTS`, `PICTURE`, `SMALL`.
         setup: how to prepare it.
     """
     from waymark.errors import PhotoError
@@ -107,6 +108,10 @@ def answer(data: bytes, max_pixels: int, flags: int, setup: Setup) -> tuple[Any,
         return read_photo(data, min_side=min_side, allow_truncated=cut, limits=limits)
 
     try:
+        if flags & SMALL:
+            small = read(SMALL_SIDE)
+            small.thumbnail((SMALL_SIDE, SMALL_SIDE), reducing_gap=2.0)
+            return {"views": None, "picture": small.size}, [small.tobytes()]
         facts = read_facts(data, limits=limits) if flags & FACTS else None
         views = photo_views(read(setup.preprocess.min_side), setup.preprocess, tta=setup.tta)
         said: dict[str, Any] = {"views": views.shape}

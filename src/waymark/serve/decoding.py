@@ -25,7 +25,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from waymark.errors import PhotoError, PhotoTooLarge, TruncatedPhoto, UnreadablePhoto
-from waymark.serve.decoder import FACTS, LENGTH, PICTURE, PICTURE_SIDE, REQUEST, Setup
+from waymark.serve.decoder import (
+    FACTS,
+    LENGTH,
+    PICTURE,
+    PICTURE_SIDE,
+    REQUEST,
+    SMALL,
+    Setup,
+)
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -38,6 +46,10 @@ _BASE_MEMORY, _PIXEL_MEMORY = 640 * 2**20, 16  # bytes: without a photo, and for
 _ERRORS: dict[str, type[PhotoError]] = {
     error.code: error for error in (UnreadablePhoto, TruncatedPhoto, PhotoTooLarge)
 }
+
+
+class Large(Exception):
+    """A photo of more than `LIGHT` pixels, from who would rather wait than have it decoded."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,24 +89,37 @@ class Decoders:
         self._heavy = threading.Lock()
         self._closed = False
 
-    def decode(self, data: bytes, *, facts: bool = False, picture: bool = False) -> Decoded:
+    def decode(
+        self,
+        data: bytes,
+        *,
+        facts: bool = False,
+        picture: bool = False,
+        small: bool = False,
+        large: bool = True,
+    ) -> Decoded:
         """Decode one upload.
 
         Args:
             data: the file.
             facts: whether to read its size, and where the camera was.
             picture: whether to return a picture to draw on.
+            small: whether to return a small picture, and nothing else.
+            large: whether to wait until no other large photo is decoded, if it is one.
 
         Raises:
             PhotoError: if it cannot be read.
+            Large: if it is large, and `large` is not set.
         """
-        flags = FACTS * facts | PICTURE * picture
+        flags = FACTS * facts | PICTURE * picture | SMALL * small
         light = min(LIGHT, self._max_pixels)
         try:
             return self._ask(data, light, flags)
         except PhotoTooLarge:
             if light == self._max_pixels:
                 raise
+        if not large:
+            raise Large
         with self._heavy:
             return self._ask(data, self._max_pixels, flags)
 
@@ -176,7 +201,7 @@ def setup_for(recogniser: Any, *, max_pixels: int) -> Setup:
 def _decoded(said: dict[str, Any], parts: list[bytearray]) -> Decoded:
     import PIL.Image
 
-    views = np.frombuffer(parts[0], np.float32).reshape(said["views"])
+    views = np.frombuffer(parts[0], np.float32).reshape(said["views"] or (0, 3, 1, 1))
     picture = None
     if len(parts) > 1:
         picture = PIL.Image.frombytes("RGB", tuple(said["picture"]), bytes(parts[1]))
@@ -249,10 +274,11 @@ class _Process:
         said = loads(self._read(length, deadline))
         if "error" in said:
             return said, []
-        if said["views"] != [self._views, 3, self._side, self._side]:
+        views = 0 if flags & SMALL else self._views
+        if not flags & SMALL and said["views"] != [views, 3, self._side, self._side]:
             raise ValueError("views of another shape")
-        parts = [self._read(4 * self._views * 3 * self._side**2, deadline)]
-        if flags & PICTURE:
+        parts = [self._read(4 * views * 3 * self._side**2, deadline)]
+        if flags & (PICTURE | SMALL):
             width, height = said["picture"]
             if not (0 < width <= PICTURE_SIDE and 0 < height <= PICTURE_SIDE):
                 raise ValueError("a picture of another size")

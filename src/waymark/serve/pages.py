@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import HTMLResponse
 
 from waymark.gazetteer import Landmark, load_gazetteer
@@ -51,6 +51,7 @@ def page(
         "page": template.removesuffix(".html"),
         "shrink": settings.shrink,
         "allow_teach": settings.allow_teach,
+        "library": settings.library is not None,
         "signed_in": settings.token is not None,
         "bundle": bundle.short_hash,
         "classes": len(bundle.manifest.landmarks),
@@ -91,7 +92,8 @@ def login_page(
     """Return the page that asks for the token; it tells nothing of the bundle."""
     values = {
         "csrf": getattr(request.state, "csrf", ""), "page": "login", "shrink": 0,
-        "allow_teach": False, "signed_in": False, "bundle": "", "error": error, "next": next_page,
+        "allow_teach": False, "library": False, "signed_in": False, "bundle": "",
+        "error": error, "next": next_page,
     }  # fmt: skip
     return HTMLResponse(_bytes(render("login.html", values)), code)
 
@@ -161,13 +163,13 @@ def pages_router(service: Service) -> APIRouter:
                     media_type="image/jpeg",
                     headers={"Cache-Control": "max-age=86400"},
                 )
-        return Response(status_code=404)
+        raise HTTPException(404)
 
     @router.get("/static/{name}")
     async def static(name: str, request: Request) -> Response:
         known = _static()
         if name not in known:
-            return Response(status_code=404)
+            raise HTTPException(404)
         data, kind, tag = known[name]
         headers = {"ETag": tag, "Cache-Control": "no-cache"}
         if request.headers.get("if-none-match") == tag:

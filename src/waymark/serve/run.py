@@ -15,6 +15,7 @@ import socket
 import sys
 import tempfile
 import threading
+import time
 from dataclasses import dataclass, field
 from multiprocessing import connection, parent_process
 from typing import TYPE_CHECKING, Any, cast
@@ -62,6 +63,10 @@ class Serving:
         from waymark.recognise.recogniser import Recogniser
 
         Recogniser.from_bundle(self.bundle, session=cast("Session", object()), **self.options)
+        if self.settings.library is not None:
+            from waymark.serve.library_shelf import Shelf
+
+            Shelf(self.settings.library)
 
     def __call__(self) -> FastAPI:
         """Load the bundle, and make the app: in the worker."""
@@ -157,6 +162,12 @@ class _Watch(Multiprocess):
 
     def keep_subprocess_alive(self) -> None:
         """Replace workers that died."""
+        for process in self.processes:
+            deadline = time.monotonic() + _HEALTH_S
+            # asked once, with all that time to answer, one that died meanwhile would be waited for
+            while process.process.is_alive() and not process.ping(1.0):
+                if time.monotonic() > deadline:
+                    break
         before = {process.pid for process in self.processes}
         super().keep_subprocess_alive()
         for pid in before - {process.pid for process in self.processes}:

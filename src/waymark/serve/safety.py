@@ -52,6 +52,7 @@ _OPEN = ("/healthz", "/readyz", "/login", "/static")  # without a token
 _FORMS = (b"multipart/form-data", b"application/x-www-form-urlencoded")
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _HOST = re.compile(r"(?:(?P<name>[A-Za-z0-9._-]+)|\[(?P<six>[0-9A-Fa-f:.]+)\])(?::[0-9]{0,5})?")
+PIECE = 2**18  # bytes of an answer that are sent before the caller must have read
 _log = logging.getLogger(LOGGER)
 
 
@@ -84,7 +85,12 @@ class Guard:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 _add_headers(message)
-            await send(message)
+            body, start = message.get("body", b""), 0
+            while len(body) - start > PIECE:  # so the upload counts until the answer is read
+                piece = {**message, "body": body[start : start + PIECE], "more_body": True}
+                await send(piece)
+                start += PIECE
+            await send({**message, "body": body[start:]} if start else message)
 
         try:
             self._check(inner)
@@ -123,7 +129,9 @@ class Guard:
         state: MutableMapping[str, Any] = scope["state"]
         cookie = headers.cookie(COOKIE)
         bearer = headers.bearer()
-        is_session = self._keys.needed and self._keys.is_session(cookie)
+        origin = headers.one(b"origin")
+        foreign = origin.lower() in self._cors and not same_host(origin, host)  # never by cookie
+        is_session = self._keys.needed and not foreign and self._keys.is_session(cookie)
         if not is_session:
             cookie = ""
         state["csrf"] = self._keys.csrf(cookie)

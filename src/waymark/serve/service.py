@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import io
+import re
 import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -28,7 +29,7 @@ from waymark.photo import cores
 from waymark.recognise.prediction import Prediction
 from waymark.recognise.recogniser import Recogniser
 from waymark.serve.batching import Batcher, Views
-from waymark.serve.decoding import Decoded, Decoders, setup_for
+from waymark.serve.decoding import Decoded, Decoders, Large, setup_for
 from waymark.serve.metrics import Metrics
 from waymark.serve.neighbours import Neighbours
 from waymark.serve.settings import MAX_K, Settings
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 EARTH_M = 6_371_008.8  # mean radius
+_NOT_HERE = re.compile(r", or (?:raise limits\.\w+|read what is there with [^.]*)")
 _NAME = 200  # characters of an upload's name that are given back
 HINTS = {
     "unreadable-photo": "Send a JPEG, PNG, WebP, TIFF, BMP, GIF, HEIC or AVIF that opens "
@@ -88,6 +90,7 @@ class Service:
         self.ready = False
         self.held = 0
         self._photos = 0
+        self._large = asyncio.Lock()
         threads = settings.decoders or ceil(cores() / settings.workers)
         self._threads = threads
         self._decode_pool = ThreadPoolExecutor(threads, "waymark-decode")
@@ -207,16 +210,26 @@ class Service:
                 one.cancel()
             self._photos -= len(photos)
 
-    async def decode(self, data: bytes, *, picture: bool = False) -> Decoded:
+    async def decode(
+        self, data: bytes, *, facts: bool = False, picture: bool = False, small: bool = False
+    ) -> Decoded:
         """Decode an upload for who does more with it than to name its landmark.
 
         Raises:
             PhotoError: if it cannot be read.
         """
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(
-            self._decode_pool, lambda: self._decoders.decode(data, picture=picture)
-        )
+
+        def decode(*, large: bool) -> Decoded:
+            return self._decoders.decode(
+                data, facts=facts, picture=picture, small=small, large=large
+            )
+
+        try:
+            return await loop.run_in_executor(self._decode_pool, lambda: decode(large=False))
+        except Large:  # it waits here for its like, and not in a thread that others need
+            async with self._large:
+                return await loop.run_in_executor(self._decode_pool, lambda: decode(large=True))
 
     async def look(self, views: Views) -> Prediction:
         """Name the landmark in a photo that is decoded already."""
@@ -239,10 +252,7 @@ class Service:
         started = time.perf_counter()
         self._batcher.on_the_way += 1
         try:
-            decoded: Decoded = await loop.run_in_executor(
-                self._decode_pool,
-                lambda: self._decoders.decode(data, facts=use_gps or size, picture=explain),
-            )
+            decoded = await self.decode(data, facts=use_gps or size, picture=explain)
         except PhotoError as error:
             self.metrics.photo("unreadable", time.perf_counter() - started)
             return {"photo": shown, "error": describe(error)}
@@ -298,8 +308,8 @@ def to_answer(
 
 
 def describe(error: WaymarkError) -> dict[str, str | None]:
-    """Return an error as the API gives it; the last sentence of a message is the hint."""
-    message = str(error).removeprefix("this photo: ")
+    """Return an error as the API gives it: without the way out that only the library has."""
+    message = _NOT_HERE.sub("", str(error).removeprefix("this photo: "))
     return {"code": error.code, "message": message, "hint": HINTS.get(error.code)}
 
 

@@ -6,6 +6,7 @@ Nothing reads the environment or a global; what is not said here is not so.
 from __future__ import annotations
 
 import ipaddress
+import re
 import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,9 @@ from waymark.errors import ConfigError
 MB = 2**20
 TOKEN_LENGTH = 8  # characters, at least
 MAX_K = 10  # guesses a photo
+_NAME = re.compile(r"[A-Za-z0-9._-]+")
+_ORIGIN = re.compile(r"https?://[a-z0-9._-]+(:[0-9]{1,5})?")
+SLOWEST = 20_000  # bytes a second that callers must send, or read, at least
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +32,7 @@ class Settings:
         token: what callers must show; None asks for nothing.
         auth: False says that serving the whole network without a token is meant.
         allow_teach: whether the Teach page is there.
+        library: a library to look through and review; None shows none.
         teach_dir: where taught bundles are kept; None is `$XDG_DATA_HOME/waymark/taught`.
         teach_photos: photos that may wait to be taught.
         workers: processes that serve; each loads the bundle.
@@ -57,6 +62,7 @@ class Settings:
     token: str | None = field(default=None, repr=False)
     auth: bool = True
     allow_teach: bool = False
+    library: Path | None = None
     teach_dir: Path | None = None
     teach_photos: int = 500
     workers: int = 1
@@ -112,13 +118,17 @@ class Settings:
                 "for; set one with WAYMARK_TOKEN or --token, or say --no-auth if all who can "
                 "reach it may use it."
             )
+        if self.library is not None and not self.loopback and self.token is None:
+            raise ConfigError(
+                f"host {self.host} can be reached from other machines, and the library shows "
+                "photos and takes reviews; set a token with WAYMARK_TOKEN or --token."
+            )
         if self.allow_teach and self.workers != 1:
             raise ConfigError(
                 f"workers is {self.workers} and allow_teach is set; what is taught lives in one "
                 "worker. Set workers to 1, or leave out --allow-teach."
             )
-        if "*" in self.allowed_hosts or "*" in self.cors_origins:
-            raise ConfigError("name each host and each origin; `*` would undo the check.")
+        self._check_names()
 
     def _check_token(self, token: str) -> None:
         if len(token) < TOKEN_LENGTH or not token.isascii() or not token.isprintable():
@@ -128,6 +138,19 @@ class Settings:
             )
         if not self.auth:
             raise ConfigError("a token and --no-auth contradict each other; choose one.")
+
+    def _check_names(self) -> None:
+        if "*" in self.allowed_hosts or "*" in self.cors_origins:
+            raise ConfigError("name each host and each origin; `*` would undo the check.")
+        for name in self.allowed_hosts:
+            if not _NAME.fullmatch(name):
+                raise ConfigError(f"{name!r} is no name of a host; expected photos.example.org.")
+        for origin in self.cors_origins:
+            if not _ORIGIN.fullmatch(origin):
+                raise ConfigError(
+                    f"{origin!r} is no origin; expected https://photos.example.org, with the "
+                    "port where it is not the usual one, and no path."
+                )
 
     @property
     def loopback(self) -> bool:

@@ -9,7 +9,8 @@ Starlette writes uploads over a megabyte to temporary files; so forms are parsed
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl
 
@@ -19,10 +20,11 @@ from starlette.requests import Request
 
 from waymark.serve.problems import Problem, closing
 from waymark.serve.service import Service
+from waymark.serve.settings import SLOWEST
 
-SLOWEST = 20_000  # bytes a second, once `timeout_s` has gone
 _MAX_FIELDS, _MAX_FIELD = 20, 4096  # of a form: their number, and bytes each
 _MAX_PARTS = 100
+_LINGER_S = 2.0  # for which the rest of what is refused is read: many clients send all, then listen
 
 
 class Gone(Exception):
@@ -56,7 +58,11 @@ async def read_body(request: Request) -> bytes:
         Gone: if the caller hangs up.
     """
     _check_token(request, "")
-    return await _all(request)
+    try:
+        return await _all(request)
+    except Problem as problem:
+        await _linger(request, problem)
+        raise
 
 
 async def read_form(request: Request) -> Form:
@@ -67,24 +73,31 @@ async def read_form(request: Request) -> Form:
         Busy: if the server has no room for it.
         Gone: if the caller hangs up.
     """
+    try:
+        form = await _form(request)
+    except Problem as problem:
+        await _linger(request, problem)
+        raise
+    _check_token(request, form.fields.get("csrf", ""))
+    return form
+
+
+async def _form(request: Request) -> Form:
     kind, options = parse_options_header(request.headers.get("content-type"))
     if kind == b"multipart/form-data":
         service: Service = request.app.state.service
-        form = await _multipart(request, options.get(b"boundary", b""), service)
-    elif kind == b"application/x-www-form-urlencoded":
+        return await _multipart(request, options.get(b"boundary", b""), service)
+    if kind == b"application/x-www-form-urlencoded":
         body = (await _all(request))[: _MAX_FIELDS * _MAX_FIELD]
         pairs = parse_qsl(body.decode("utf-8", "replace"), max_num_fields=None)
-        form = Form(fields=dict(pairs[:_MAX_FIELDS]))
-    else:
-        raise Problem(
-            415,
-            "not-a-form",
-            "this is neither a form nor a photo.",
-            "Send multipart/form-data with the field `photos`, or an image's bytes with its "
-            "Content-Type.",
-        )
-    _check_token(request, form.fields.get("csrf", ""))
-    return form
+        return Form(fields=dict(pairs[:_MAX_FIELDS]))
+    raise Problem(
+        415,
+        "not-a-form",
+        "this is neither a form nor a photo.",
+        "Send multipart/form-data with the field `photos`, or an image's bytes with its "
+        "Content-Type.",
+    )
 
 
 def _check_token(request: Request, shown: str) -> None:
@@ -96,11 +109,22 @@ def _check_token(request: Request, shown: str) -> None:
         )
 
 
+async def _linger(request: Request, problem: Problem) -> None:
+    """Read on for a moment before a caller is told that it is too much; keep nothing."""
+    all_came = getattr(request.state, "all_came", False)
+    if problem.status != 413 or all_came or "expect" in request.headers:  # who asks, waits
+        return
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_LINGER_S):
+            while (await request.receive()).get("more_body", False):
+                pass
+
+
 async def _all(request: Request) -> bytes:
     return b"".join([chunk async for chunk in _chunks(request)])
 
 
-async def _chunks(request: Request) -> AsyncIterator[bytes]:
+async def _chunks(request: Request) -> AsyncGenerator[bytes]:
     """Yield a body as it comes; count it, and see that it comes fast enough."""
     service: Service = request.app.state.service
     settings = service.settings
@@ -123,6 +147,7 @@ async def _chunks(request: Request) -> AsyncIterator[bytes]:
                     raise _too_large(settings.max_body)
                 service.hold(len(chunk))
                 request.state.held = getattr(request.state, "held", 0) + len(chunk)
+                request.state.all_came = not message.get("more_body", False)
                 yield chunk
                 if not message.get("more_body", False):
                     return
@@ -159,8 +184,9 @@ async def _multipart(request: Request, boundary: bytes, service: Service) -> For
         )
         if not boundary:
             raise FormParserError("no boundary")
-        async for chunk in _chunks(request):
-            parser.write(chunk)
+        async with aclosing(_chunks(request)) as chunks:
+            async for chunk in chunks:
+                parser.write(chunk)
     except FormParserError:
         reader.finished = False
     if not reader.finished:

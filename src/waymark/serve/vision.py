@@ -26,6 +26,7 @@ from waymark.serve.settings import MAX_K
 from waymark.serve.uploads import read_body
 
 _LANDMARK = ("LANDMARK_DETECTION", 2)
+_MARKS = 10_000  # objects, lists and values of a body, together
 _LEAST = 0.1  # score of a guess after the best
 _INVALID, _UNIMPLEMENTED = 3, 12  # google.rpc.Code
 
@@ -71,6 +72,8 @@ def _requests(body: bytes, most: int) -> list[dict[str, Any]]:
         Problem: if it is not what Google's clients send.
     """
     try:
+        if sum(body.count(mark) for mark in b"{[,") > _MARKS:  # small in bytes, large in memory
+            raise ValueError
         wanted = json.loads(body)["requests"]
         if not isinstance(wanted, list) or not all(map(_is_request, wanted)):
             raise TypeError

@@ -5,8 +5,8 @@ import { el } from "./dom.js";
 const PAUSE = 120; // ms after the last letter
 let made = 0;
 
-async function search(text) {
-  const answer = await fetch(`/api/v1/teach/names?q=${encodeURIComponent(text)}`, { headers: { Accept: "application/json" } });
+async function search(text, from) {
+  const answer = await fetch(`${from}?q=${encodeURIComponent(text)}`, { headers: { Accept: "application/json" } });
   return answer.ok ? (await answer.json()).names : [];
 }
 
@@ -16,7 +16,7 @@ const more = (one) => [one.local_name !== one.name && one.local_name, one.place,
  * Make a field a combobox of landmarks; `chosen(landmark)` is called with the one that is taken.
  * What is typed and is none of them stays as it is: a new name.
  */
-export function complete(input, chosen = () => {}) {
+export function complete(input, chosen = () => {}, { from = "/api/v1/teach/names" } = {}) {
   const id = `names-${(made += 1)}`;
   const list = el("ul", { role: "listbox", id, "aria-label": "Landmarks", hidden: true });
   const box = el("span", { class: "combo" });
@@ -55,7 +55,7 @@ export function complete(input, chosen = () => {}) {
     const text = (asked = input.value.trim());
     if (text.length < 2) { show(false); return; }
     timer = setTimeout(async () => {
-      const names = await search(text).catch(() => []);
+      const names = await search(text, from).catch(() => []);
       if (asked !== text) return; // something else was typed since
       found = names;
       list.replaceChildren(...found.map((one, i) => el("li", { role: "option", id: `${id}-${i}`, "aria-selected": "false" },

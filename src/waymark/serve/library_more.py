@@ -1,0 +1,132 @@
+"""The library's other pages: bulk approval, the manifest to teach with; and how all are made.
+
+In:  requests of a browser, with JavaScript or without.
+Out: HTML, and a CSV.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import RedirectResponse
+from starlette.responses import StreamingResponse
+
+from waymark.dataset.index import printable
+from waymark.library.lessons import lessons
+from waymark.serve.library_filter import (
+    EVIDENCE_WORDS,
+    FIELDS,
+    STATE_WORDS,
+    filter_of,
+    query_of,
+)
+from waymark.serve.library_rows import above
+from waymark.serve.library_say import approve_above, score_of
+from waymark.serve.library_shelf import Shelf
+from waymark.serve.pages import page
+from waymark.serve.problems import Problem, problem_of
+from waymark.serve.service import Busy, Service
+from waymark.serve.uploads import Form, read_form
+
+_PAGE = re.compile(r"/library(/review|/teach)?(\?[A-Za-z0-9%&=+,._~-]{0,4000})?")
+
+
+def library_more(service: Service, shelf: Shelf) -> APIRouter:
+    """Return the routes of these pages."""
+    router = APIRouter(include_in_schema=False)
+
+    @router.get("/library/approve")
+    async def ask_bulk(request: Request) -> Response:
+        query = request.query_params
+        score, wanted = score_of(query.get("score", "")), filter_of(query)
+        count = await shelf.read(lambda store: len(above(store, wanted, score)))
+        return show(
+            request,
+            service,
+            "library_approve.html",
+            count=count,
+            score=score,
+            given={name: query.get(name, "")[:200] for name in FIELDS if query.get(name)},
+            back=f"/library?{query_of(query)}",
+        )
+
+    @router.post("/library/approve")
+    async def bulk(request: Request) -> Response:
+        return await press(
+            request, service, lambda form: approve_above(shelf, form.fields), "/library"
+        )
+
+    @router.get("/library/teach")
+    async def learn(request: Request) -> Response:
+        found = await shelf.read(lessons)
+        folder = found.folder and printable(found.folder)
+        return show(
+            request,
+            service,
+            "library_teach.html",
+            lessons=found,
+            folder=folder,
+            count=len(found.rows),
+        )
+
+    @router.get("/library/waymark-teach.csv")
+    async def manifest(only: str = "") -> Response:
+        found = await shelf.read(lambda store: lessons(store, corrected_only=only == "corrected"))
+        name = "attachment; filename=waymark-teach.csv"
+        return StreamingResponse(
+            found.csv(), media_type="text/csv; charset=utf-8", headers={"Content-Disposition": name}
+        )
+
+    return router
+
+
+def show(
+    request: Request, service: Service, template: str, code: int = 200, **values: Any
+) -> Response:
+    """Fill a template of the library with what each of them needs and with `values`."""
+    common = {
+        "page": "library",
+        "states": STATE_WORDS,
+        "evidence": EVIDENCE_WORDS,
+        "problem": None,
+    }
+    return page(request, service, template, code=code, **(common | values))
+
+
+async def press(
+    request: Request,
+    service: Service,
+    act: Callable[[Form], Awaitable[Any]],
+    otherwise: str,
+) -> Response:
+    """Do what a form says, and go back to its page; or tell what was wrong.
+
+    Args:
+        request: of a browser.
+        service: of the app.
+        act: what to do with the form.
+        otherwise: where to go if the form does not say.
+    """
+    form = await read_form(request)
+    back = _ours(form.fields.get("back", "")) or otherwise
+    try:
+        await act(form)
+    except (Problem, Busy) as error:
+        problem = problem_of(error)
+        if problem.status == 403:
+            raise
+        answer = show(
+            request, service, "library_problem.html", problem.status, problem=problem.error,
+            back=back,
+        )  # fmt: skip
+        answer.headers.update(problem.headers)
+        return answer
+    return RedirectResponse(back, 303)
+
+
+def _ours(address: str) -> str:
+    """Return an address of the library's pages; "" for any other."""
+    return address if _PAGE.fullmatch(address) else ""
