@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,6 +11,9 @@ import typer
 def serve(
     *,
     bundle: Annotated[str, typer.Option(help="`world`, a .waymark file or a run.")] = "world",
+    library: Annotated[
+        Path | None, typer.Option(metavar="DB", help="Show this library of `waymark tag`.")
+    ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port; 0 takes a free one.")] = 8000,
     token: Annotated[
@@ -61,10 +65,12 @@ def serve(
         token=token or None,
         auth=not no_auth,
         allow_teach=allow_teach,
+        library=library and library.absolute(),
         workers=workers,
         batch_window_ms=batch_window,
         queue=queue,
         max_body=max_mb * MB,
+        max_held=max(Settings.max_held, max_mb * MB),
         max_pixels=max_megapixels * 1_000_000,
         shrink=shrink,
         allowed_hosts=tuple(allow_host or ()),

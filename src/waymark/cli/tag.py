@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from waymark.errors import ConfigError
 
 if TYPE_CHECKING:
     from waymark.library.tag import TagReport
@@ -18,8 +21,18 @@ Library = Annotated[
 ]
 
 
+class Engine(StrEnum):
+    """What does the work."""
+
+    LOCAL = "local"
+    RAY = "ray"
+
+
 def tag(
-    sources: Annotated[list[Path], typer.Argument(metavar="PATH", help="Folders or photos.")],
+    sources: Annotated[
+        list[Path],
+        typer.Argument(metavar="PATH", help="Folders or photos; with ray one folder or address."),
+    ],
     *,
     library: Library = None,
     bundle: Annotated[str, typer.Option(help="`world`, a .waymark file or a run.")] = "world",
@@ -36,6 +49,12 @@ def tag(
     unknown_threshold: Annotated[
         float | None, typer.Option(metavar="T", help="Unknown above this score, 0 to 1.")
     ] = None,
+    engine: Annotated[
+        Engine, typer.Option(help="ray: a cluster, into Parquet files; see docs/scale.md.")
+    ] = Engine.LOCAL,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where --engine ray writes to.")
+    ] = None,
 ) -> None:
     """Recognise what is new or changed in folders; the photos themselves are never touched.
 
@@ -44,6 +63,20 @@ def tag(
     """
     # The cores belong to the photos: NumPy's own threads would only get in their way.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    if engine is Engine.RAY:
+        from waymark.cli.tag_ray import tag_ray
+
+        tag_ray(
+            sources,
+            out,
+            bundle=bundle,
+            unknown_threshold=unknown_threshold,
+            as_json=as_json,
+            without={"--library": library, "--csv": csv},
+        )
+        return
+    if out is not None:
+        raise ConfigError("--out belongs to --engine ray; the local engine fills --library.")
     from waymark.cli.tag_progress import tag_bar
     from waymark.library.export import write_export
     from waymark.library.store import Store

@@ -40,36 +40,49 @@ def write(
         Literal["english", "local"],
         typer.Option(help="Of the landmark's name."),
     ] = "english",
+    embed: Annotated[
+        bool, typer.Option("--embed", help="Into the photos themselves, by exiftool.")
+    ] = False,
+    backup: Annotated[
+        bool, typer.Option("--i-have-a-backup", help="Needed for --embed --apply.")
+    ] = False,
     apply: Apply = False,
 ) -> None:
-    """Write landmarks and places into XMP sidecars; photos are never touched.
+    """Write landmarks and places into XMP sidecars; photos are not touched, but for --embed.
 
     Without --apply it only shows what would change. Sidecars that exist are merged into, and
-    `waymark undo` takes everything back. Exit code 1 if some sidecar had to be left alone.
+    `waymark undo` takes everything back. Exit code 1 if some file had to be left alone.
     """
     from waymark.cli.progress import bar
     from waymark.errors import ConfigError
+    from waymark.library.embed import apply_embeds, plan_embeds
     from waymark.library.journal import Journal
     from waymark.library.store import Store
     from waymark.library.write import WriteOptions, apply_writes, plan_writes
 
     if approved and min_score is not None:
         raise ConfigError("--approved and --min-score exclude each other; give one of them.")
+    if embed and apply and not backup:
+        raise ConfigError(
+            "--embed rewrites your photos. If you have a backup, say so with --i-have-a-backup."
+        )
     options = WriteOptions(
         min_score=min_score, gps=write_gps, style=sidecar_style, language=language
     )  # fmt: skip
     with Store.open(library, readonly=not apply) as store:
         tagged = store.tagged(paths, min_score=min_score, approved=min_score is None)
         journal = Journal(store.connection)
-        changes = plan_writes(tagged, options, journal, check=apply)
+        if embed:
+            changes, do = plan_embeds(tagged, options), apply_embeds
+        else:
+            changes, do = plan_writes(tagged, options, journal, check=apply), apply_writes
         if not apply:
             show(changes, doing="waymark write --apply")
             return
-        said = {**options.to_dict(), "paths": [str(path.absolute()) for path in paths or ()]}
+        below = [str(path.absolute()) for path in paths or ()]
+        said = {**options.to_dict(), "paths": below, "embed": embed}
         with bar() as progress:
-            outcome = apply_writes(
-                changes, journal, command=_command(), options=said, progress=progress
-            )
+            outcome = do(changes, journal, command=_command(), options=said, progress=progress)
     sum_up(outcome)
     if outcome.write_id is not None:
         print(f"Take it back with: waymark undo {outcome.write_id} --apply")
@@ -80,6 +93,7 @@ def write(
 def show(changes: Iterable[Change], *, doing: str) -> None:
     """Print the differences, and on stderr what they come to."""
     from waymark.cli.terminal import shown
+    from waymark.dataset.index import printable
     from waymark.library.write_change import Tally
 
     tally = Tally()
@@ -87,7 +101,9 @@ def show(changes: Iterable[Change], *, doing: str) -> None:
         tally.note(change)
         if change.action in ("create", "change", "remove"):
             tally.count(change)
-        lines = (shown(line.replace("\t", "    ")) for line in change.difference())
+        lines = [shown(line.replace("\t", "    ")) for line in change.difference()]
+        if not lines and change.action == "change":
+            lines = [f"{shown(printable(change.file))}: the original comes back"]
         for line in _coloured(lines):
             print(line)
     outcome = tally.outcome(None)
@@ -103,19 +119,19 @@ def show(changes: Iterable[Change], *, doing: str) -> None:
 
 
 def sum_up(outcome: Outcome, *, would: bool = False) -> None:
-    """Print how many sidecars were made, changed, removed, or left alone, and why."""
+    """Print how many files were made, changed, removed, or left alone, and why."""
     from waymark.cli.terminal import say_skipped, shown
 
     done = "to be " if would else ""
     counts = (
-        (outcome.created, f"sidecars {done}made"),
+        (outcome.created, f"{done}made"),
         (outcome.changed, f"{done}changed"),
         (outcome.removed, f"{done}removed"),
         (outcome.same, "already as they should be"),
         (len(outcome.left), "left alone"),
     )
     text = ", ".join(f"{count:,} {what}" for count, what in counts if count)
-    print(text or "nothing to do", file=sys.stderr if would else sys.stdout)
+    print(f"files: {text}" if text else "nothing to do", file=sys.stderr if would else sys.stdout)
     for row in outcome.notes[:20]:
         print(f"note {shown(row.path)}: {shown(row.reason)}", file=sys.stderr)
     if len(outcome.notes) > 20:

@@ -71,7 +71,7 @@ def sidecar_place(data: bytes) -> Point | None:
     )
     try:
         root = etree.fromstring(data, parser)
-    except (etree.XMLSyntaxError, ValueError):
+    except (etree.LxmlError, ValueError, LookupError):
         return None
     found: dict[str, str] = {}
     for name, value in _properties(root):

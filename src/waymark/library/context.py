@@ -63,7 +63,8 @@ class Rule:
     Attributes:
         sure: a photo with at least this score, and known, is a neighbour to rely on, and
             keeps its own tag.
-        stray: probability that a photo has nothing to do with its neighbours.
+        stray: probability that a photo has nothing to do with its neighbours, by the scale
+            of the nearest in time.
         stray_gps: the same where the photo has a GPS position of its own.
         seconds: the ends of the scales of time.
         metres: how far one gets within each.
@@ -71,10 +72,8 @@ class Rule:
     """
 
     sure: float = 0.9
-    stray: float = 0.3
+    stray: tuple[float, ...] = (0.3, 0.4, 0.7, 0.95)
     stray_gps: float = 0.05
-    doubt: float = 0.3
-    most: float = 1e9
     seconds: tuple[float, ...] = (600.0, 7_200.0, 43_200.0, float(WINDOW_S))
     metres: tuple[float, ...] = (1_500.0, 15_000.0, 60_000.0, 300_000.0)
     weights: tuple[float, ...] = (1.0, 0.3, 0.1, 0.03)
@@ -82,9 +81,9 @@ class Rule:
     def __post_init__(self) -> None:
         """Refuse numbers under which the rule makes no sense."""
         scales = len(self.seconds)
-        if not (len(self.metres) == len(self.weights) == scales and scales):
-            raise ConfigError("seconds, metres and weights of a Rule must be of one length.")
-        if not all(0 < share <= 1 for share in (self.sure, self.stray, self.stray_gps)):
+        if {len(self.metres), len(self.weights), len(self.stray)} != {scales} or not scales:
+            raise ConfigError("stray, seconds, metres and weights of a Rule must be as long.")
+        if not all(0 < share <= 1 for share in (self.sure, *self.stray, self.stray_gps)):
             raise ConfigError(
                 f"sure is {self.sure}, stray {self.stray}, stray_gps {self.stray_gps}; "
                 "each must be above 0 and at most 1."
@@ -167,7 +166,8 @@ def together(
             within = (apart > low) & (apart <= end) & (anchors != i)
             np.add.at(weight[scale], at[within], rule.weights[scale])
             low = end
-        stray = rule.stray
+        nearest = int(weight.any(axis=1).argmax())
+        stray = rule.stray[nearest]
         if own:  # its own position outweighs all others
             weight[:] = 0
             weight[0, place_of[i]] = 1.0
@@ -182,7 +182,6 @@ def together(
                 near,
                 index=index,
                 stray=stray,
-                rule=rule,
                 threshold=threshold,
                 count=count,
             )
@@ -254,7 +253,6 @@ def _shifted(
     *,
     index: Mapping[int, int],
     stray: float,
-    rule: Rule,
     threshold: float,
     count: int,
 ) -> Tag:
@@ -280,7 +278,7 @@ def _shifted(
     best = max(joint, key=lambda number: joint[number])
     score = joint[best] / total
     unknown = min(max(shot.unknown_score, 1e-6), 1 - 1e-6)
-    odds = (1 - unknown) / unknown * min(max(total, rule.doubt), rule.most)
+    odds = (1 - unknown) / unknown * total
     if 1 / (1 + odds) > threshold:
         return Tag()
     same = tag.landmark == best

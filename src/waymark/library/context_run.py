@@ -1,12 +1,15 @@
 """Decide what the photos of a library show, those near each other in time together.
 
 In:  a `Store` with photos that wait for a decision.
-Out: their tags. A slice of photos is one transaction, and waits again if that is cut short.
+Out: their tags, and what a person's answer about each is worth: the chance that the tag is
+     wrong, times the doubtful photos of the same minutes that it would settle too. A slice of
+     photos is one transaction, and waits again if that is cut short.
 """
 
 from __future__ import annotations
 
 import json
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,9 +20,12 @@ from waymark.progress import Progress, silent
 
 _SLICE = 1_000  # photos decided at a time
 _AROUND = 1_000  # neighbours asked on either side
+_BURST_S = 600  # within which an answer about one photo helps another
+_DOUBTFUL, _MOST_LEANING = 0.1, 9
+_CONTRADICTED = 0.8  # doubt of a tag that the photo's GPS contradicts
 _COLUMNS = (
     "id, moment, taken, taken_from, guesses, unknown_score, lat, lon, landmark, score, evidence, "
-    "gps_says, state, pending"
+    "gps_says, state, pending, worth"
 )
 _USABLE = "bundle = ? AND error IS NULL AND guesses IS NOT NULL"
 
@@ -104,7 +110,8 @@ def _gather(store: Store, bundle: str, reach: int) -> int:
     for low, high in spans:
         connection.execute(
             "INSERT OR IGNORE INTO temp.window (id, m) SELECT id, moment FROM photo "
-            f"WHERE moment BETWEEN ? AND ? AND {_USABLE} AND missing = 0",
+            f"WHERE moment BETWEEN ? AND ? AND {_USABLE} AND missing = 0 "
+            "AND (pending OR taken IS NOT NULL)",
             [low - reach, high + reach, bundle],
         )
     (total,) = connection.execute("SELECT count(*) FROM temp.window").fetchone()
@@ -116,7 +123,8 @@ def _around(connection: Any, rows: Sequence[Any], bundle: str) -> tuple[list[Any
     first, last = rows[0], rows[-1]
     query = (
         f"SELECT {_COLUMNS} FROM photo WHERE (moment, id) {{}} (?, ?) AND moment BETWEEN ? AND ? "
-        f"AND {_USABLE} AND missing = 0 AND taken IS NOT NULL ORDER BY moment {{}}, id {{}} LIMIT {_AROUND}"
+        f"AND {_USABLE} AND missing = 0 AND taken IS NOT NULL "
+        f"ORDER BY moment {{}}, id {{}} LIMIT {_AROUND}"
     )
     before = connection.execute(
         query.format("<", "DESC", "DESC"),
@@ -149,8 +157,9 @@ def _decide(
         tags = tags[len(around[0]) : len(around[0]) + len(rows)]
     else:
         tags = [alone(shot.guesses, shot.unknown_score, threshold) for shot in shots]
-    changes = []
-    for row, tag in zip(rows, tags, strict=True):
+    doubts = _doubts(rows, tags)
+    changes, worths = [], []
+    for row, tag, lean in zip(rows, tags, _leaning(rows, doubts), strict=True):
         if row[12] != "new":
             continue
         was = (row[8], row[9], row[10], row[11])
@@ -159,13 +168,48 @@ def _decide(
         now = (tag.landmark, _rounded(tag), tag.evidence, says)
         if now != was:
             changes.append((*now, row[0]))
+        doubt = max(doubts[row[0]], _CONTRADICTED if says == "disagree" else 0.0)
+        worth = round(doubt * (1 + lean), 4)
+        if worth != row[14]:
+            worths.append((worth, row[0]))
     connection.executemany(
         "UPDATE photo SET landmark = ?, score = ?, evidence = ?, gps_says = ? WHERE id = ?", changes
     )
+    connection.executemany("UPDATE photo SET worth = ? WHERE id = ?", worths)
     connection.executemany(
         "UPDATE photo SET pending = 0 WHERE id = ?", [(row[0],) for row in rows if row[13]]
     )
     return len(changes)
+
+
+def _doubts(rows: Sequence[Any], tags: Sequence[Tag]) -> dict[int, float]:
+    """Return, by photo, the chance that its tag is not what it should be.
+
+    A named landmark may be another one; an unknown photo may show its best guess after all.
+    """
+    doubts = {}
+    for row, tag in zip(rows, tags, strict=True):
+        if tag.score is not None:
+            doubts[row[0]] = 1 - tag.score
+        else:
+            guesses = json.loads(row[4])
+            doubts[row[0]] = (1 - row[5]) * (guesses[0][1] if guesses else 0.0)
+    return doubts
+
+
+def _leaning(rows: Sequence[Any], doubts: Mapping[int, float]) -> list[int]:
+    """Return for each photo how many doubtful ones of the same minutes an answer helps too."""
+    moments = sorted(row[1] for row in rows if row[2] is not None and doubts[row[0]] > _DOUBTFUL)
+    found = []
+    for row in rows:
+        near = 0
+        if row[2] is not None:
+            near = bisect_right(moments, row[1] + _BURST_S) - bisect_left(
+                moments, row[1] - _BURST_S
+            )
+            near -= doubts[row[0]] > _DOUBTFUL
+        found.append(min(near, _MOST_LEANING))
+    return found
 
 
 def _rounded(tag: Tag) -> float | None:

@@ -194,6 +194,13 @@ class Journal:
                 [(state, row) for row, state in states.items()],
             )
 
+    def note_after(self, row: int, sha256: bytes) -> None:
+        """Note what a file will be, where that was not known when it was planned."""
+        with self._transaction():
+            self.connection.execute(
+                "UPDATE written_files SET after_sha256 = ? WHERE id = ?", (sha256, row)
+            )
+
     def unsettled(self) -> list[Row]:
         """Return the rows that a kill left open."""
         return list(self._rows("state IN ('planned', 'undoing') ORDER BY id", ()))

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from waymark.dataset.index import printable
 from waymark.errors import SidecarError
+from waymark.library.embed_file import settle_photo
 from waymark.library.journal import FileState, Journal, Row
 from waymark.library.sidecar import take_back
 from waymark.library.sidecar_file import digest, read_file
@@ -30,12 +31,12 @@ def settle_all(journal: Journal) -> None:
             continue
         with suppress(OSError):
             row.part.unlink()
-        states[row.id] = _state_of(row)
+        states[row.id] = settle_photo(row) if row.kind == "embedded" else _state_of(row)
     journal.settle(states)
 
 
 def _state_of(row: Row) -> FileState:
-    """Return how far a file came."""
+    """Return how far a sidecar came."""
     try:
         data = read_file(row.file)
     except (SidecarError, OSError):

@@ -21,7 +21,8 @@ from waymark.photo_exif import read_exif
 _CANON = bytes.fromhex("85c0b687820f11e08111f4ce462b6a48")
 _PREVIEW = bytes.fromhex("eaf42b5e1c984b88b9fbb7dc406e4d16")
 _INSIDE = (b"moov", b"trak", b"mdia", b"minf", b"stbl")
-_MAX_BOXES, _MAX_DEPTH = 5_000, 8
+_MAX_BOXES, _MAX_DEPTH, _MAX_EXIF = 5_000, 8, 2**20
+_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 7: 1, 9: 4, 10: 8}  # of a value of each EXIF type
 
 
 def read_boxes(data: bytes) -> Preview:
@@ -103,9 +104,9 @@ def _joined(blocks: dict[bytes, bytes]) -> bytes:
     entries = [struct.pack(order + "HHLHH", 0x112, 3, 1, orientation, 0)]
     parts, at = [], 8 + 2 + 3 * 12 + 4
     for tag, name in ((0x8769, b"CMT2"), (0x8825, b"CMT4")):
-        part = _moved(blocks.get(name, b""), order, at)
+        part, first = _moved(blocks.get(name, b""), order, at)
         if part:
-            entries.append(struct.pack(order + "HHLL", tag, 4, 1, at))
+            entries.append(struct.pack(order + "HHLL", tag, 4, 1, at + first))
             parts.append(part)
             at += len(part)
     count = struct.pack(order + "H", len(entries))
@@ -113,22 +114,19 @@ def _joined(blocks: dict[bytes, bytes]) -> bytes:
     return head + directory + b"".join(parts)
 
 
-def _moved(block: bytes, order: str, by: int) -> bytes:
-    """Return the first directory of a TIFF and all behind it, its offsets moved to `by`."""
-    if block[:4] not in (b"II*\0", b"MM\0*") or len(block) < 14 or len(block) > 2**20:
-        return b""
-    if (order == "<") != (block[:2] == b"II"):
-        return b""
+def _moved(block: bytes, order: str, by: int) -> tuple[bytes, int]:
+    """Return a TIFF whose first directory is right when it stands at `by`, and where that is."""
+    magic = b"II*\0" if order == "<" else b"MM\0*"
+    if block[:4] != magic or not 14 <= len(block) <= _MAX_EXIF:
+        return b"", 0
     (first,) = struct.unpack_from(order + "L", block, 4)
     if not 8 <= first <= len(block) - 2:
-        return b""
-    out = bytearray(block[first:])
+        return b"", 0
+    out = bytearray(block)
     (entries,) = struct.unpack_from(order + "H", block, first)
-    sizes = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 7: 1, 9: 4, 10: 8}
-    for entry in range(2, min(2 + 12 * entries, len(out) - 11), 12):
+    for entry in range(first + 2, min(first + 2 + 12 * entries, len(out) - 11), 12):
         _, kind, count = struct.unpack_from(order + "HHL", out, entry)
-        if sizes.get(kind, 0) * count > 4:
+        if _SIZES.get(kind, 0) * count > 4:
             (at,) = struct.unpack_from(order + "L", out, entry + 8)
-            moved = at - first + by if at >= first else 0
-            struct.pack_into(order + "L", out, entry + 8, moved % 2**32)
-    return bytes(out)
+            struct.pack_into(order + "L", out, entry + 8, (at + by) % 2**32)
+    return bytes(out), first

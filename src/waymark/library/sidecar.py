@@ -72,8 +72,8 @@ class Additions(Edits):
         bare: properties that it has, with not even a list in them.
     """
 
-    def __init__(self, packet: Packet) -> None:
-        super().__init__(packet)
+    def __init__(self, packet: Packet, *, narrow: bool) -> None:
+        super().__init__(packet, narrow=narrow)
         self.block: list[Node] = []
         self.hollow: list[str] = []
         self.bare: list[str] = []
@@ -121,7 +121,7 @@ def merge(data: bytes | None, mark: Mark) -> Merged:
     """
     source = decode_sidecar(_EMPTY if data is None else data)
     packet = Packet(source.text)
-    edits, notes = Additions(packet), list[str]()
+    edits, notes = Additions(packet, narrow=source.is_narrow), list[str]()
     new: dict[str, tuple[str, ...]] = {}
     for name, kind, field in _LISTS:
         there = {folded(text) for text in texts(packet, name)}
@@ -129,7 +129,10 @@ def merge(data: bytes | None, mark: Mark) -> Merged:
         if not values:
             continue
         if not packet.has(name):
-            edits.block.append(listed(name, kind, values))
+            if field == "tags":
+                new["mirrored"] = _mirrored(packet, mark)
+            theirs = new.get("mirrored", ()) if field == "tags" else ()
+            edits.block.append(listed(name, kind, [*theirs, *values]))
         elif not _extend(edits, name, kind, values):
             notes.append(f"{_short(name)} has a form that cannot be extended; it stays as it is")
             continue
@@ -181,6 +184,8 @@ def take_back(data: bytes, added: Mark) -> Cleared:
     for name, _, field in _LISTS:
         for value in getattr(added, field):
             _drop_value(edits, name, value)
+    for value in added.mirrored:
+        _drop_value(edits, TAGS, value)
     if added.shown and not _drop_shown(edits, added.shown) and names_place(packet, added.shown):
         notes.append("the place shown was changed since, and stays")
     for fact, value in added.facts:
@@ -196,6 +201,21 @@ def take_back(data: bytes, added: Mark) -> Cleared:
     left = Packet(text)
     empty = left.rdf is None or not any(True for _ in left.rdf.iterchildren("*"))
     return Cleared(data=source.encode(text), empty=empty, notes=tuple(notes))
+
+
+def _mirrored(packet: Packet, mark: Mark) -> tuple[str, ...]:
+    """Return the owner's tags that a new TagsList would hide, as it goes before other lists.
+
+    Immich reads TagsList and, only where there is none, hierarchicalSubject or what is in the
+    photo. In that, a slash in a name is a bar in TagsList.
+    """
+    theirs = [
+        "/".join(part.strip().replace("/", "|") for part in text.split("|"))
+        for text in texts(packet, HIERARCHY)
+    ]
+    ours = {folded(tag) for tag in mark.tags}
+    unique = {folded(tag): tag for tag in (*mark.mirrored, *theirs) if tag.strip("/ ")}
+    return tuple(tag for key, tag in unique.items() if key not in ours)
 
 
 def _append(edits: Edits, block: Sequence[Node]) -> None:

@@ -25,10 +25,15 @@ from waymark.library.sidecar_read import container_of
 
 
 class Edits:
-    """Changes that are collected, and then made all at once."""
+    """Changes that are collected, and then made all at once.
 
-    def __init__(self, packet: Packet) -> None:
-        self.packet = packet
+    Attributes:
+        packet: what is changed.
+        narrow: put letters in as `&#252;`: for encodings that not every program knows.
+    """
+
+    def __init__(self, packet: Packet, *, narrow: bool = False) -> None:
+        self.packet, self.narrow = packet, narrow
         self._changes: list[tuple[int, int, str]] = []
         self._gone: list[Element] = []
         self._bare: set[tuple[Element, str]] = set()  # attributes that go
@@ -105,6 +110,11 @@ class Edits:
             if element not in gone:
                 changes.append((*packet.attribute_span(element, name), ""))
         text = packet.text
+        if self.narrow:
+            changes = [
+                (start, end, new.encode("ascii", "xmlcharrefreplace").decode())
+                for start, end, new in changes
+            ]
         for start, end, new in sorted(changes, key=lambda change: change[:2], reverse=True):
             text = text[:start] + new + text[end:]
         return text

@@ -34,7 +34,7 @@ _PHOTO = _RAW | frozenset((
 class Folder:
     """The names in a folder, read once: which photo has which sidecar.
 
-    `photo.xmp` belongs to the RAW file of that name, or to the only photo of that name.
+    `photo.xmp` belongs to the only photo of that name, or to the RAW+JPEG pair of that name.
     """
 
     def __init__(self, names: Iterable[str]) -> None:
@@ -65,12 +65,10 @@ class Folder:
         return photo.with_name(f"{stem}.xmp")
 
     def _owns_stem(self, photo: Path) -> bool:
-        """Say whether `stem.xmp` would be this photo's and no other's."""
+        """Say whether `stem.xmp` would be this photo's, or its RAW+JPEG pair's, and no other's."""
         same = self._kinds.get(photo.stem, [])
-        raws = [suffix for suffix in same if suffix in _RAW]
-        if raws and photo.suffix[1:].lower() not in _RAW:
-            return False
-        return len(raws or same) <= 1
+        raws = sum(suffix in _RAW for suffix in same)
+        return raws <= 1 and len(same) - raws <= 1
 
 
 def read_file(path: Path) -> bytes | None:
@@ -116,6 +114,7 @@ def replace_file(
         SidecarError: the file was changed, or its owner cannot be kept.
         OSError: the disk is full, or permission is missing.
     """
+    check_same(path, expected)
     with suppress(FileNotFoundError):
         part.unlink()
     mode = 0o600
@@ -172,7 +171,7 @@ def sync_folder(folder: Path) -> None:
 
 def _dress(descriptor: int, old: Path) -> None:
     """Give a file the owner, permissions and attributes of the one that it replaces."""
-    made, was = os.fstat(descriptor), old.stat()
+    made, was = os.fstat(descriptor), old.lstat()
     if (made.st_uid, made.st_gid) != (was.st_uid, was.st_gid):
         try:
             os.fchown(descriptor, was.st_uid, was.st_gid)

@@ -75,6 +75,7 @@ class Mark:
         shown: the place in the photo.
         estimate: the place of the photo, where it is to be written.
         facts: (name, value) of the properties in waymark's own namespace.
+        mirrored: the owner's own tags that a new TagsList starts with, so as not to hide them.
         hollow: lists that stood there empty before, as `{namespace}name`.
         bare: properties that stood there with nothing in them, not even a list.
     """
@@ -85,6 +86,7 @@ class Mark:
     shown: Shown | None = None
     estimate: Estimate | None = None
     facts: tuple[tuple[str, str], ...] = ()
+    mirrored: tuple[str, ...] = ()
     hollow: tuple[str, ...] = ()
     bare: tuple[str, ...] = ()
 
@@ -107,7 +109,7 @@ class Mark:
         """Return what either says; where only one can be said, it is the other's."""
         lists = {
             name: tuple(dict.fromkeys((*getattr(self, name), *getattr(other, name))))
-            for name in ("subject", "tags", "hierarchy", "hollow", "bare")
+            for name in ("subject", "tags", "hierarchy", "mirrored", "hollow", "bare")
         }
         facts = tuple((dict(self.facts) | dict(other.facts)).items())
         shown, estimate = other.shown or self.shown, other.estimate or self.estimate
@@ -121,7 +123,7 @@ class Mark:
     def from_dict(cls, values: Mapping[str, Any]) -> Mark:
         """Make a mark of what `to_dict` gave and JSON kept."""
         known = {field.name: values[field.name] for field in fields(cls) if field.name in values}
-        for name in ("subject", "tags", "hierarchy", "hollow", "bare"):
+        for name in ("subject", "tags", "hierarchy", "mirrored", "hollow", "bare"):
             known[name] = tuple(known.get(name, ()))
         known["facts"] = tuple((name, value) for name, value in known.get("facts", ()))
         if known.get("shown"):

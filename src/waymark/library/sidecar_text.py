@@ -21,7 +21,12 @@ _MARKS = (  # the mark of UTF-32 begins with that of UTF-16
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-_UNMARKED = ((b"<\0?\0", "utf-16-le"), (b"\0<\0?", "utf-16-be"), (b"<\0x\0", "utf-16-le"))
+_UNMARKED = (
+    (b"<\0?\0", "utf-16-le"),
+    (b"\0<\0?", "utf-16-be"),
+    (b"<\0x\0", "utf-16-le"),
+    (b"\0<\0x", "utf-16-be"),
+)
 _NARROW = ("utf-8", "ascii", "iso8859-1", "iso8859-2", "iso8859-15", "cp1250", "cp1251", "cp1252")
 _DECLARED = re.compile(rb"""<\?xml[^>]*?\sencoding\s*=\s*["']([A-Za-z0-9._\-]+)["']""")
 
@@ -39,6 +44,11 @@ class SidecarText:
     text: str
     encoding: str = "utf-8"
     mark: bytes = b""
+
+    @property
+    def is_narrow(self) -> bool:
+        """Whether the encoding has only some letters; few programs read such a sidecar."""
+        return not self.encoding.startswith("utf-")
 
     def encode(self, text: str) -> bytes:
         """Return the bytes of a changed text; what the encoding lacks becomes `&#...;`."""

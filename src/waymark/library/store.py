@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -20,7 +21,7 @@ from typing import Any, Self
 from urllib.parse import quote_from_bytes
 
 from waymark.dataset.index import printable
-from waymark.errors import LibraryError
+from waymark.errors import ConfigError, LibraryError
 from waymark.gazetteer import Landmark
 from waymark.library import store_review
 from waymark.library.store_schema import APPLICATION, migrate, migrations
@@ -28,6 +29,7 @@ from waymark.library.tagged import Tagged
 
 WAIT_S = 60.0  # for another's transaction, each of which takes moments
 _PAGE = 500
+_MOST_PATHS = 30_000  # SQLite takes 32,766 values in one statement
 _LANDMARK = (
     "key",
     "name",
@@ -64,20 +66,35 @@ def landmark_of(row: Sequence[Any]) -> Landmark:
 
 
 def below(paths: Iterable[str | os.PathLike[str] | bytes]) -> tuple[str, list[bytes]]:
-    """Return an SQL condition, with its arguments, for photos that are, or lie below, `paths`."""
-    parts: list[str] = []
-    arguments: list[bytes] = []
+    """Return an SQL condition, with its arguments, for photos that are, or lie below, `paths`.
+
+    Raises:
+        ConfigError: there are more paths than SQLite takes.
+    """
+    files: dict[bytes, None] = {}
+    folders: dict[bytes, None] = {}
     for path in paths:
-        real = os.path.realpath(os.fsencode(path))
-        # a link to a photo is in the library under its own name
-        own = os.path.join(  # noqa: PTH118  # bytes
-            os.path.realpath(os.path.dirname(os.path.abspath(os.fsencode(path)))),  # noqa: PTH100, PTH120
-            os.path.basename(os.fsencode(path)),  # noqa: PTH119
+        given = os.path.abspath(os.fsencode(path))  # noqa: PTH100  # bytes
+        real = os.path.realpath(given)
+        if not os.path.isfile(real):  # noqa: PTH113
+            folders[real.rstrip(b"/") + b"/"] = None
+        if not os.path.isdir(real):  # noqa: PTH112
+            # a link to a photo is in the library under its own name
+            parent, name = os.path.split(given)
+            files[os.path.join(os.path.realpath(parent), name)] = None  # noqa: PTH118
+            files[real] = None
+    if len(files) + 2 * len(folders) > _MOST_PATHS:
+        raise ConfigError(
+            f"{len(files) + len(folders):,} paths are more than can be asked for at once; "
+            "name the folders that they lie in."
         )
-        folder = real.rstrip(b"/") + b"/"
-        parts.append("(photo.path IN (?, ?) OR (photo.path >= ? AND photo.path < ?))")
-        arguments += [real, own, folder, folder[:-1] + b"0"]  # "0" follows "/"
-    return f"({' OR '.join(parts)})" if parts else "0", arguments
+    ranges = ["(photo.path >= ? AND photo.path < ?)"] * len(folders)
+    # few terms a bracket, as SQLite limits how deep a condition may be
+    parts = [f"({' OR '.join(ranges[i : i + 100])})" for i in range(0, len(ranges), 100)]
+    if files:
+        parts.append(f"photo.path IN ({', '.join('?' * len(files))})")
+    ends = [end for folder in folders for end in (folder, folder[:-1] + b"0")]  # 0 follows /
+    return f"({' OR '.join(parts) or '0'})", [*ends, *files]
 
 
 class Store:
@@ -342,5 +359,19 @@ def _check(connection: sqlite3.Connection, file: Path, *, readonly: bool) -> Non
                 f"the library {name} is of an older waymark; run `waymark tag` on it once."
             )
         return
-    connection.execute("PRAGMA journal_mode = WAL")
+    _write_ahead(connection)
     connection.execute("PRAGMA synchronous = NORMAL")
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Switch to write-ahead logging; of two that do so at once, SQLite turns one away."""
+    give_up = time.monotonic() + WAIT_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            busy = (error.sqlite_errorname or "").startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
+            if not busy or time.monotonic() > give_up:
+                raise
+            time.sleep(0.02)

@@ -35,6 +35,7 @@ _EPOCH = datetime(1970, 1, 1)
 _LIKE = 0.6  # how like what was searched for the name of a landmark must be
 
 Key = tuple[int, int]
+Condition = tuple[str, Sequence[Any]]  # in SQL, with its arguments
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,6 +182,37 @@ def every(store: Store, wanted: Filter = Filter()) -> Iterator[Listed]:
         after = found[-1].key
 
 
+def queue(store: Store, *, limit: int = 100) -> list[Listed]:
+    """Return the photos about which a person's answer is worth most, those first.
+
+    What has an answer is no longer in the queue, so the next page is simply the next call.
+    """
+    with store.faults():
+        keys = store.connection.execute(
+            "SELECT moment, id FROM photo WHERE state = 'new' AND worth > 0 AND missing = 0 "
+            "ORDER BY worth DESC, id DESC LIMIT ?",
+            [limit],
+        ).fetchall()
+        return _listed(store, keys)
+
+
+def keys(store: Store, wanted: Filter = Filter()) -> Iterator[Key]:
+    """Yield `key` of every photo that is wanted, in order; much quicker than `every`."""
+    with store.faults():
+        yield from _keys(store, wanted, (-(2**62), -1))
+
+
+def photos(store: Store, numbers: Sequence[int]) -> list[Listed]:
+    """Return the photos of these numbers, in their order, as far as the library has them."""
+    found: list[Key] = []
+    with store.faults():
+        for number in numbers:
+            found += store.connection.execute(
+                "SELECT moment, id FROM photo WHERE id = ?", [number]
+            ).fetchall()
+        return _listed(store, found)
+
+
 def landmarks_of(store: Store) -> dict[int, Landmark]:
     """Return every landmark that the library knows, by number."""
     with store.faults():
@@ -192,33 +224,43 @@ def _keys(store: Store, wanted: Filter, after: Key) -> Iterator[Key]:
     """Yield (moment, id) of the photos wanted, in order."""
     where = _conditions(wanted)
     connection = store.connection
-    if wanted.failed:
-        return _walk(connection, ("error IS NOT NULL", []), where, after)
     if wanted.names:
         numbers = _numbers(store, wanted)
         walks = [_walk(connection, ("landmark = ?", [n]), where, after) for n in numbers]
         return heapq.merge(*walks)
-    if wanted.unknown:
-        return _walk(connection, ("landmark IS NULL", []), where, after)
-    spans: list[tuple[str, Sequence[Any]]] = []
-    if wanted.paths:
-        spans.append(below(wanted.paths))
-    if wanted.min_score is not None or wanted.max_score is not None:
-        most = 1.0 if wanted.max_score is None else wanted.max_score
-        spans.append(("score BETWEEN ? AND ?", [wanted.min_score or 0.0, most]))
-    for span in spans:
+    for span in _spans(wanted):
         few = _few(connection, span, where, after)
         if few is not None:
             return iter(few)
-    if wanted.state is not None:
-        return _walk(connection, ("state = ?", [wanted.state]), where, after)
-    return _walk(connection, ("1", []), where, after)
+    return _walk(connection, _first(wanted), where, after)
+
+
+def _first(wanted: Filter) -> Condition:
+    """Return the condition whose index is walked: that which the fewest photos fulfil."""
+    if wanted.failed:
+        return "error IS NOT NULL", []
+    if wanted.gps is not None:
+        return "gps_says = ?", [wanted.gps]
+    if wanted.evidence in ("context", "person"):
+        return "evidence = ?", [wanted.evidence]
+    if wanted.state not in (None, "new"):
+        return "state = ?", [wanted.state]
+    return ("landmark IS NULL", []) if wanted.unknown else ("1", [])
+
+
+def _spans(wanted: Filter) -> Iterator[Condition]:
+    """Yield what may be asked for so narrowly that the photos are few."""
+    if wanted.paths:
+        yield below(wanted.paths)
+    if wanted.min_score is not None or wanted.max_score is not None:
+        most = 1.0 if wanted.max_score is None else wanted.max_score
+        yield "score BETWEEN ? AND ?", [wanted.min_score or 0.0, most]
 
 
 def _walk(
     connection: sqlite3.Connection,
-    first: tuple[str, Sequence[Any]],
-    where: tuple[str, Sequence[Any]],
+    first: Condition,
+    where: Condition,
     after: Key,
 ) -> Iterator[Key]:
     """Walk an index that begins with what `first` asks for and goes on by time."""
@@ -231,8 +273,8 @@ def _walk(
 
 def _few(
     connection: sqlite3.Connection,
-    first: tuple[str, Sequence[Any]],
-    where: tuple[str, Sequence[Any]],
+    first: Condition,
+    where: Condition,
     after: Key,
 ) -> list[Key] | None:
     """Return all photos wanted, sorted, where what `first` asks for are few; else None."""
@@ -248,7 +290,7 @@ def _few(
     ).fetchall()
 
 
-def _conditions(wanted: Filter) -> tuple[str, list[Any]]:
+def _conditions(wanted: Filter) -> Condition:
     """Return what each photo must fulfil, landmarks aside, in SQL."""
     parts, arguments = ["1"], list[Any]()
     if not wanted.missing:

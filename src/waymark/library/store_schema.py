@@ -57,6 +57,7 @@ CREATE TABLE photo (
   score REAL,
   evidence TEXT,                  -- photo, context or person
   state TEXT NOT NULL DEFAULT 'new',
+  worth REAL NOT NULL DEFAULT 0,  -- what a person's answer is worth; see `context_run`
   pending INTEGER NOT NULL DEFAULT 1,        -- its neighbours have not been asked yet
   missing INTEGER NOT NULL DEFAULT 0,        -- not where it was when the folder was last read
   tagged_at TEXT NOT NULL
@@ -66,6 +67,9 @@ CREATE INDEX photo_landmark ON photo (landmark, moment, id, score, state, missin
 CREATE INDEX photo_moment ON photo (moment, id, landmark, score, state, missing);
 CREATE INDEX photo_state ON photo (state, moment, id, score, landmark, missing);
 CREATE INDEX photo_score ON photo (score, landmark, state, moment, id, missing);
+CREATE INDEX photo_evidence ON photo (evidence, moment, id) WHERE evidence IS NOT NULL;
+CREATE INDEX photo_gps ON photo (gps_says, moment, id) WHERE gps_says IS NOT NULL;
+CREATE INDEX photo_worth ON photo (worth, id) WHERE state = 'new';
 CREATE INDEX photo_pending ON photo (moment) WHERE pending;
 CREATE INDEX photo_failed ON photo (moment, id) WHERE error IS NOT NULL;
 

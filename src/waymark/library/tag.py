@@ -114,6 +114,7 @@ def tag(
     for seen in plan.note(walk(sources, census)):
         progress(seen, 0, "looking for photos")
     plan.compare()
+    progress(plan.seen, plan.seen, "looking for photos")
     plan.note_missing(sources)
     started = time.monotonic()
     if plan.todo:

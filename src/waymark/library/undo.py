@@ -16,6 +16,7 @@ from dataclasses import replace
 from itertools import islice
 
 from waymark.errors import SidecarError
+from waymark.library.embed_file import original_of, photo_digest, restore
 from waymark.library.journal import FileState, Journal, Row
 from waymark.library.journal_settle import settle_all, stop_if_hopeless
 from waymark.library.sidecar import merge, take_back
@@ -29,8 +30,8 @@ from waymark.progress import Progress, silent
 def plan_undo(journal: Journal, write_id: int) -> Iterator[Change]:
     """Yield what is to become of each file of a write, the last one first; touch nothing."""
     for row in journal.rows(write_id):
-        if row.kind == "sidecar":
-            yield replace(_plan(row, journal), row=row.id)
+        plan = _plan if row.kind == "sidecar" else _plan_photo
+        yield replace(plan(row, journal), row=row.id)
 
 
 def _plan(row: Row, journal: Journal) -> Change:
@@ -56,6 +57,22 @@ def _plan(row: Row, journal: Journal) -> Change:
     return Change(
         photo=row.photo, file=row.file, action=action, before=now, after=after, notes=notes
     )  # fmt: skip
+
+
+def _plan_photo(row: Row, journal: Journal) -> Change:
+    """Plan how a photo that was written into gets its original back."""
+    last, now = journal.live(row.file), photo_digest(row.file)
+    if last is not None and last.id != row.id:
+        reason = f"was written again by write {last.write_id}; take that back first"
+        return left(row.photo, row.file, reason)
+    if now is None:
+        return left(row.photo, row.file, "is not there any more; it was moved or removed")
+    if now not in (row.before_sha256, row.after_sha256):
+        kept = original_of(row.file).name
+        return left(
+            row.photo, row.file, f"was changed since; the photo of before is kept as {kept}"
+        )
+    return Change(photo=row.photo, file=row.file, action="change")
 
 
 def _cleared(row: Row, now: bytes, earlier: Row | None) -> tuple[bytes | None, tuple[str, ...]]:
@@ -125,7 +142,10 @@ def _undo_batch(due: list[Change], journal: Journal, tally: Tally) -> None:
 
 
 def _undo(change: Change, row: Row) -> None:
-    """Put a sidecar back, or remove it."""
+    """Put a file back, or remove it."""
+    if row.kind == "embedded":
+        restore(row)
+        return
     expected = digest(change.before)
     if change.after is None:
         remove_file(change.file, expected=expected)

@@ -9,6 +9,7 @@ hashed again at the last moment, and replaced in one step. Photos are never touc
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
@@ -22,7 +23,9 @@ from waymark.errors import ConfigError, SidecarError
 from waymark.library.journal import Entry, FileState, Journal, Row
 from waymark.library.journal_settle import settle_all, stop_if_hopeless
 from waymark.library.sidecar import merge, take_back
+from waymark.library.sidecar_embedded import embedded_tags
 from waymark.library.sidecar_file import Folder, Style, digest, read_file, replace_file
+from waymark.library.sidecar_forms import TAGS
 from waymark.library.sidecar_mark import Language, Mark, mark_of
 from waymark.library.sidecar_parse import Packet
 from waymark.library.sidecar_read import has_position, spared
@@ -75,7 +78,7 @@ def is_wanted(tagged: Tagged, options: WriteOptions) -> bool:
 
 
 def plan_writes(
-    tagged: Iterable[Tagged], options: WriteOptions, journal: Journal
+    tagged: Iterable[Tagged], options: WriteOptions, journal: Journal, *, check: bool = False
 ) -> Iterator[Change]:
     """Yield what is to be done for each photo that is to be written; touch nothing.
 
@@ -83,6 +86,7 @@ def plan_writes(
         tagged: photos; best all of a folder one after another.
         options: which of them, and how.
         journal: of what was written before; it is only read.
+        check: read each photo that is to be written, to see that it is the one that was tagged.
     """
     folder, names = None, Folder(())
     for one in tagged:
@@ -97,7 +101,10 @@ def plan_writes(
                 folder = None
                 yield left(photo, photo, error)
                 continue
-        yield _plan(one, photo, names, options, journal)
+        change = _plan(one, photo, names, options, journal)
+        if check and change.action in ("create", "change"):
+            change = _checked(change, one.sha256)
+        yield change
 
 
 def _plan(
@@ -117,6 +124,8 @@ def _plan(
         others = [read_file(other) for other in found[1:]] if mark.estimate else []
         if any(has_position(Packet(decode_sidecar(data).text)) for data in others if data):
             mark = replace(mark, estimate=None)
+        if before is None or not Packet(decode_sidecar(before).text).has(TAGS):
+            mark = replace(mark, mirrored=embedded_tags(photo))
         after, added, notes = remarked(before, mark, last)
     except (SidecarError, OSError) as error:
         return left(photo, file, error)
@@ -130,6 +139,19 @@ def _plan(
         added=added,
         notes=notes,
     )
+
+
+def _checked(change: Change, sha256: str) -> Change:
+    """Return the change, if the photo is still the one that was tagged."""
+    try:
+        with change.photo.open("rb") as file:
+            same = hashlib.file_digest(file, "sha256").hexdigest() == sha256
+    except OSError as error:
+        return left(change.photo, change.file, error)
+    if same:
+        return change
+    reason = "its photo was changed since it was tagged; run `waymark tag` again"
+    return left(change.photo, change.file, reason)
 
 
 def remarked(
@@ -152,6 +174,7 @@ def remarked(
         return merged.data, merged.added, merged.notes
     wanted = spared(before, last.mark, mark)
     if not last.added.is_within(mark):
+        wanted = replace(wanted, mirrored=last.added.mirrored)
         cleared = take_back(before, last.added)
         base = None if cleared.empty and last.before is None else cleared.data
         merged = merge(base, wanted)

@@ -38,6 +38,7 @@ class Change:
         notes: what stays as it is, and why.
         reason: why the file is left alone.
         row: of an undo: number of the journal's row.
+        sha256: of a photo that is to be written into: its hash now.
     """
 
     photo: Path
@@ -50,6 +51,7 @@ class Change:
     notes: tuple[str, ...] = ()
     reason: str = ""
     row: int = 0
+    sha256: bytes | None = None
 
     def difference(self) -> Iterator[str]:
         """Yield the lines of a unified diff; nothing where nothing changes."""

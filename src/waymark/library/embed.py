@@ -1,0 +1,141 @@
+"""Write what waymark says into the photos themselves, for programs that read no sidecars.
+
+In:  tagged photos, how they are to be written, and the library's journal.
+Out: `Change` for each photo: its XMP packet before and after; then the photos, rewritten.
+
+The packet is merged as a sidecar is. exiftool puts it into the photo; the photo of before stays
+beside it as `photo.jpg_original`, which `waymark undo` puts back. No other byte of XMP changes,
+and a photo that has an `_original` already is left alone.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from waymark.errors import SidecarError
+from waymark.library.embed_file import (
+    FORMATS,
+    find_exiftool,
+    make_part,
+    original_of,
+    photo_digest,
+    put_part,
+    read_packet,
+)
+from waymark.library.journal import Entry, Journal
+from waymark.library.journal_settle import settle_all, stop_if_hopeless
+from waymark.library.sidecar import merge
+from waymark.library.sidecar_mark import mark_of
+from waymark.library.tagged import Tagged
+from waymark.library.write import WriteOptions, is_wanted
+from waymark.library.write_change import Change, Outcome, Tally, left
+from waymark.progress import Progress, silent
+
+
+def plan_embeds(tagged: Iterable[Tagged], options: WriteOptions) -> Iterator[Change]:
+    """Yield what is to become of each photo's own XMP packet; touch nothing.
+
+    Raises:
+        MissingExtra: exiftool is not installed.
+    """
+    exiftool = find_exiftool()
+    for one in tagged:
+        if is_wanted(one, options):
+            photo = Path(os.path.realpath(one.path.parent)) / one.path.name
+            try:
+                yield _plan(one, photo, options, exiftool)
+            except (SidecarError, OSError) as error:
+                yield left(photo, photo, error)
+
+
+def _plan(tagged: Tagged, photo: Path, options: WriteOptions, exiftool: str) -> Change:
+    if photo.suffix[1:].lower() not in FORMATS:
+        return left(photo, photo, "is of a format that is written into only by its sidecar")
+    if not photo.is_symlink() and not photo.is_file():
+        return left(photo, photo, "is not there any more; run `waymark tag` again")
+    before = read_packet(photo, exiftool)
+    mark = mark_of(tagged, language=options.language, gps=options.gps)
+    merged = merge(before, mark)
+    if before is not None and not merged.added:
+        return Change(photo=photo, file=photo, action="same", before=before, after=before)
+    if original_of(photo).exists():
+        return left(photo, photo, f"{original_of(photo).name} is there already, and is kept")
+    found = photo_digest(photo)
+    if found is None or found.hex() != tagged.sha256:
+        return left(photo, photo, "was changed since it was tagged; run `waymark tag` again")
+    return Change(
+        photo=photo,
+        file=photo,
+        action="change",
+        before=before,
+        after=merged.data,
+        mark=mark,
+        added=merged.added,
+        notes=merged.notes,
+        sha256=found,
+    )
+
+
+def apply_embeds(
+    changes: Iterable[Change],
+    journal: Journal,
+    *,
+    command: str,
+    options: Mapping[str, Any],
+    progress: Progress = silent,
+) -> Outcome:
+    """Do what was planned, one photo after another; as `apply_writes`, which see.
+
+    Raises:
+        SidecarError: the disk is full, or another write is at work.
+        MissingExtra: exiftool is not installed.
+    """
+    tally, write_id, exiftool = Tally(), None, find_exiftool()
+    with journal.writing():
+        settle_all(journal)
+        for change in changes:
+            tally.note(change)
+            if change.action == "change":
+                write_id = write_id or journal.begin(command, options)
+                _embed(change, write_id, journal, tally, exiftool)
+            progress(tally.seen, 0, "writing photos")
+        if write_id is not None:
+            journal.finish(write_id)
+    return tally.outcome(write_id if tally.done else None)
+
+
+def _embed(change: Change, write_id: int, journal: Journal, tally: Tally, exiftool: str) -> None:
+    """Give one photo its packet."""
+    assert change.after is not None  # by `_plan`
+    entry = Entry(
+        photo=change.photo,
+        file=change.file,
+        kind="embedded",
+        before=None,
+        before_sha256=change.sha256,
+        after_sha256=b"",  # known once exiftool has written it
+        mark=change.mark,
+        added=change.added,
+    )
+    (row,) = journal.plan(write_id, [entry])
+    try:
+        after = make_part(row, change.after, exiftool)
+        journal.note_after(row.id, after)
+        put_part(replace(row, after_sha256=after))
+    except (SidecarError, OSError) as error:
+        settle_all(journal)
+        stop_if_hopeless(error, row.file)
+        tally.fail(change, error)
+    except BaseException:
+        with suppress(sqlite3.Error):
+            settle_all(journal)
+        raise
+    else:
+        journal.settle({row.id: "written"})
+        tally.count(change)

@@ -1,0 +1,166 @@
+"""Photos on disk that get another XMP packet: by exiftool, in one step, the original kept.
+
+In:  a photo, a packet, and the row of the journal.
+Out: the photo with the packet, and beside it `photo.jpg_original`, the very file of before.
+
+exiftool writes a copy; the copy takes the photo's place only when it is whole and the journal
+knows its hash. The name of the original is the one that exiftool itself would give it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+from waymark.errors import MissingExtra, SidecarError
+from waymark.library.journal import FileState, Row
+from waymark.library.sidecar_file import sync_folder
+
+FORMATS = frozenset(("jpg", "jpeg", "png", "tif", "tiff", "webp", "heic", "heif", "avif"))
+_SECONDS = 300  # a photo on a slow network share
+
+
+def find_exiftool() -> str:
+    """Return the program.
+
+    Raises:
+        MissingExtra: it is not installed.
+    """
+    found = shutil.which("exiftool")
+    if found is None:
+        raise MissingExtra(
+            "--embed needs exiftool, which is not installed; get it from exiftool.org or with "
+            "`apt install libimage-exiftool-perl`, or write sidecars without --embed."
+        )
+    return found
+
+
+def read_packet(photo: Path, exiftool: str) -> bytes | None:
+    """Return the XMP packet in a photo, None where there is none.
+
+    Raises:
+        SidecarError: exiftool cannot read the photo.
+    """
+    if photo.is_symlink() or not photo.is_file():
+        raise SidecarError("is a symbolic link, which waymark does not follow")
+    return _run(exiftool, "-b", "-XMP", str(photo)) or None
+
+
+def original_of(photo: Path) -> Path:
+    """Return where the photo of before is kept."""
+    return photo.with_name(photo.name + "_original")
+
+
+def photo_digest(photo: Path) -> bytes | None:
+    """Return the SHA-256 of a photo, None where there is none."""
+    try:
+        with photo.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").digest()
+    except FileNotFoundError:
+        return None
+
+
+def make_part(row: Row, packet: bytes, exiftool: str) -> bytes:
+    """Write the photo with its new packet beside it; return the SHA-256 of that.
+
+    Raises:
+        SidecarError: exiftool cannot write the photo, or an original is kept already.
+        OSError: the disk is full, or permission is missing.
+    """
+    if os.path.lexists(original_of(row.file)):
+        raise SidecarError(f"{original_of(row.file).name} is there already, and is kept")
+    with suppress(FileNotFoundError):
+        row.part.unlink()
+    with tempfile.NamedTemporaryFile(suffix=".xmp") as file:
+        file.write(packet)
+        file.flush()
+        _run(exiftool, f"-XMP<={file.name}", "-o", str(row.part), str(row.file))
+    was = row.file.stat()
+    with row.part.open("rb+") as part:
+        os.fchmod(part.fileno(), was.st_mode & 0o7777)
+        if (part_owner := os.fstat(part.fileno())).st_uid != was.st_uid or (
+            part_owner.st_gid != was.st_gid
+        ):
+            try:
+                os.fchown(part.fileno(), was.st_uid, was.st_gid)
+            except OSError as error:
+                raise SidecarError("belongs to another user or group") from error
+        os.utime(part.fileno(), ns=(was.st_atime_ns, was.st_mtime_ns))
+        os.fsync(part.fileno())
+    found = photo_digest(row.part)
+    assert found is not None  # it was just written
+    return found
+
+
+def put_part(row: Row) -> None:
+    """Keep the original, and put the finished part in its place.
+
+    Raises:
+        SidecarError: the photo was changed meanwhile.
+        OSError: permission is missing.
+    """
+    original = original_of(row.file)
+    if photo_digest(row.file) != row.before_sha256:
+        raise SidecarError("another program changed it in the meantime; run the same again")
+    try:
+        os.link(row.file, original)
+    except FileExistsError as error:
+        raise SidecarError(f"{original.name} is there already, and is kept") from error
+    except OSError:  # a file system without links
+        shutil.copy2(row.file, original)
+        with original.open("rb") as file:
+            os.fsync(file.fileno())
+    row.part.replace(row.file)
+    sync_folder(row.file.parent)
+
+
+def restore(row: Row) -> None:
+    """Put the original back in its place.
+
+    Raises:
+        SidecarError: the photo was changed since, or the original is not there any more.
+        OSError: permission is missing.
+    """
+    original = original_of(row.file)
+    if photo_digest(row.file) == row.before_sha256:
+        return
+    if photo_digest(row.file) != row.after_sha256:
+        raise SidecarError(f"was changed since; the photo of before is kept as {original.name}")
+    if original.is_symlink() or photo_digest(original) != row.before_sha256:
+        raise SidecarError(f"{original.name}, the photo of before, is not there any more")
+    original.replace(row.file)
+    sync_folder(row.file.parent)
+
+
+def settle_photo(row: Row) -> FileState:
+    """Return how far a photo came that was being written when a process was killed."""
+    now = photo_digest(row.file)
+    if now == row.before_sha256:
+        original = original_of(row.file)
+        with suppress(OSError):
+            if original.samefile(row.file):  # made just before the kill
+                original.unlink()
+        return "undone" if row.state == "undoing" else "dropped"
+    return "written"
+
+
+def _run(exiftool: str, *arguments: str) -> bytes:
+    """Run exiftool without anybody's configuration; return what it prints."""
+    try:
+        done = subprocess.run(
+            [exiftool, "-config", "", "-q", *arguments],
+            capture_output=True,
+            timeout=_SECONDS,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise SidecarError(f"exiftool does not answer ({error!s:.80})") from error
+    if done.returncode:
+        said = " ".join(done.stderr.decode("utf-8", "replace").split())
+        raise SidecarError(f"exiftool cannot write it ({said:.160})")
+    return done.stdout

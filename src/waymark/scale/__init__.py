@@ -1,0 +1,1 @@
+"""Tag more photos than one process can: Ray Data over folders and object stores."""

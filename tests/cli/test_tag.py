@@ -1,0 +1,145 @@
+"""`waymark tag` and `waymark library`: what they print, what they write, how they end."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from waymark.bundle.format import write_bundle
+from waymark.bundle.tiny import tiny_bundle
+from waymark.cli import app
+from waymark.cli.tag_progress import Rate, rated_lines
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """Return a folder with a bundle and four photos, one of them broken."""
+    write_bundle(tmp_path / "b.waymark", tiny_bundle(4))
+    (tmp_path / "photos").mkdir()
+    for seed in range(3):
+        blocks = np.random.default_rng(seed).integers(0, 256, (4, 5, 3), dtype=np.uint8)
+        image = Image.fromarray(blocks).resize((90, 70))
+        exif = image.getexif()
+        exif.get_ifd(0x8769)[0x9003] = f"202{seed}:05:17 18:30:00"
+        image.save(tmp_path / "photos" / f"{seed}.jpg", exif=exif)
+    (tmp_path / "photos" / "bad.jpg").write_bytes(b"\xff\xd8\xff")
+    return tmp_path
+
+
+def waymark(home: Path, *words: Any, code: int = 0) -> Any:
+    """Run a command on the library in `home`; it must end with `code`."""
+    arguments = [*map(str, words), "--library", str(home / "l.sqlite")]
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == code, done.output
+    return done
+
+
+def tag(home: Path, *options: Any) -> Any:
+    """Tag the photos, so that nothing is unknown."""
+    bundle = ("--bundle", home / "b.waymark", "--unknown-threshold", 1)
+    return waymark(home, "tag", home / "photos", *bundle, *options, code=1)
+
+
+def test_tag_sums_up(home: Path) -> None:
+    """What was done, what could not be read, and where it is kept; then that nothing is new."""
+    first = tag(home).stdout
+    assert "4 photos: 3 recognised" in first
+    assert "1 photos cannot be read" in first
+    assert str(home / "l.sqlite") in first
+    assert "0 recognised, 0 known by their content, 4 unchanged" in tag(home).stdout
+
+
+def test_tag_gives_the_photos_as_json_and_csv(home: Path) -> None:
+    """The broken one among them; the summary goes to stderr."""
+    done = tag(home, "--json", "--csv", home / "out.csv")
+
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [Path(row["photo"]).name for row in rows] == ["0.jpg", "1.jpg", "2.jpg", "bad.jpg"]
+    assert all(row["landmark"]["place"] == "Testville" for row in rows[:3])
+    assert rows[3]["error"]
+    assert "3 recognised" in done.stderr
+    with (home / "out.csv").open() as file:
+        assert [row["landmark"] for row in csv.DictReader(file)][:3] == [
+            row["landmark"]["id"] for row in rows[:3]
+        ]
+
+
+def test_lists_and_pages(home: Path) -> None:
+    """A line a photo; the last line says how to go on, and that goes on."""
+    tag(home)
+    assert len(waymark(home, "library", "list").stdout.splitlines()) == 4
+    first = waymark(home, "library", "list", "--place", "testville", "-n", 2)
+    assert [line[:4] for line in first.stdout.splitlines()] == ["2020", "2021"]
+    after = first.stderr.split()[-1]
+    second = waymark(home, "library", "list", "--place", "testville", "--after", after)
+    assert [line[:4] for line in second.stdout.splitlines()] == ["2022"]
+    failed = waymark(home, "library", "list", "--failed").stdout
+    assert "cannot be read" in failed
+    found = waymark(home, "library", "search", "wahrzeichen", "--since", "2021-01-01", "--json")
+    assert [json.loads(line)["taken"][:4] for line in found.stdout.splitlines()] == ["2021", "2022"]
+
+
+def test_stats_and_export(home: Path) -> None:
+    """Numbers to read and as JSON; a map of what was asked for."""
+    tag(home)
+    assert "landmarks" in waymark(home, "library", "stats").stdout
+    assert json.loads(waymark(home, "library", "stats", "--json").stdout)["known"] == 3
+    waymark(home, "library", "export", home / "map.geojson", "--until", "2021-12-31")
+    features = json.loads((home / "map.geojson").read_text())["features"]
+    assert len(features) == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("library", "list", "--after", "x"), "--after"),
+        (("library", "list", "--state", "maybe"), "approved"),
+        (("library", "list", "--landmark", "atlantis"), "atlantis"),
+        (("library", "export", "a.xlsx"), "geojson"),
+        (("tag", "no-such-folder"), "no-such-folder"),
+        (("tag", "s3://bucket/photos"), "address"),
+    ],
+)
+def test_wrong_usage_is_one_line(home: Path, words: tuple[str, ...], said: str) -> None:
+    """It names what was given, and what to do."""
+    tag(home)
+    done = waymark(home, *words, code=2)
+    assert said in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_looking_makes_no_library(home: Path) -> None:
+    """The message names the command that does."""
+    done = waymark(home, "library", "stats", code=2)
+    assert "waymark tag" in done.stderr
+    assert not (home / "l.sqlite").exists()
+
+
+def test_pace_and_time_left() -> None:
+    """Over the last seconds, not since the beginning."""
+    now = 0.0
+    rate = Rate(lambda: now)
+    assert rate.words(0, 100) == ""
+    now = 10.0
+    assert rate.words(20, 100) == "2.0 photos/s, 0:00:40 left"
+    assert rate.words(20, 0) == "2 photos/s"
+
+
+def test_piped_progress_is_a_line_now_and_then() -> None:
+    """With the pace in it."""
+    now, lines = 0.0, list[str]()
+    progress = rated_lines(lines.append, every=5.0, clock=lambda: now)
+    for done in range(0, 101, 10):
+        progress(done, 100, "tagging photos")
+        now += 1.0
+    assert lines == [
+        "tagging photos: 50/100, 10.0 photos/s, 0:00:05 left",
+        "tagging photos: 100/100, 10.0 photos/s, 0:00:00 left",
+    ]

@@ -1,0 +1,173 @@
+"""Photos are written into only by exiftool, and the original always comes back."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sqlite3
+import subprocess
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from waymark.errors import MissingExtra
+from waymark.gazetteer import Landmark
+from waymark.library.embed import apply_embeds, plan_embeds
+from waymark.library.embed_file import find_exiftool
+from waymark.library.journal import Journal
+from waymark.library.journal_schema import JOURNAL
+from waymark.library.tagged import Tagged
+from waymark.library.undo import apply_undo, plan_undo
+from waymark.library.write import WriteOptions
+from waymark.library.write_change import Outcome
+
+EIFFEL = Landmark(id="eiffel_tower", name="Eiffel Tower", place="Paris", country="FR")
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Journal:
+    """Return the journal of a library on disk."""
+    connection = sqlite3.connect(tmp_path / "library.sqlite", isolation_level=None)
+    connection.executescript(JOURNAL)
+    return Journal(connection)
+
+
+@pytest.fixture
+def photo(tmp_path: Path, tool: Callable[[str], str]) -> Path:
+    """Return a JPEG that has a keyword of its own."""
+    path = tmp_path / "photos" / "-odd \n name.jpg"
+    path.parent.mkdir()
+    Image.new("RGB", (16, 16), "red").save(path, quality=90)
+    orders = ["-q", "-overwrite_original", "-XMP-dc:Subject=Holiday", str(path)]
+    subprocess.run([tool("exiftool"), *orders], check=True)
+    os.utime(path, ns=(10**18, 10**18))
+    return path
+
+
+def tag(photo: Path) -> Tagged:
+    """Return an approved tag of a photo."""
+    return Tagged(
+        path=photo, sha256=hashlib.sha256(photo.read_bytes()).hexdigest(), landmark=EIFFEL,
+        score=0.97, unknown_score=0.1, evidence="photo", state="approved", bundle="0123456789ab",
+        tagged_at=datetime(2026, 5, 17, tzinfo=UTC),
+    )  # fmt: skip
+
+
+def embedded(tagged: Tagged, journal: Journal) -> Outcome:
+    """Write into a photo."""
+    changes = plan_embeds([tagged], WriteOptions())
+    return apply_embeds(changes, journal, command="waymark write --embed", options={})
+
+
+def undone(journal: Journal) -> Outcome:
+    """Take the last write back."""
+    return apply_undo(plan_undo(journal, journal.find(None).id), journal)
+
+
+def test_a_plan_touches_nothing(photo: Path) -> None:
+    """A dry run shows the packet's difference."""
+    before = photo.read_bytes()
+    (change,) = plan_embeds([tag(photo)], WriteOptions())
+
+    assert any("+" in line and "Eiffel Tower" in line for line in change.difference())
+    assert photo.read_bytes() == before
+    assert len(list(photo.parent.iterdir())) == 1
+
+
+def test_in_and_out_again(photo: Path, journal: Journal) -> None:
+    """exiftool reads both keywords, the pixels are the same, and undo gives the file of before."""
+    before, pixels = photo.read_bytes(), np.asarray(Image.open(photo))
+    outcome = embedded(tag(photo), journal)
+    said = subprocess.run(
+        [find_exiftool(), "-j", "-XMP-dc:Subject", "-XMP-digiKam:TagsList", str(photo)],
+        capture_output=True,
+        check=True,
+    )
+
+    assert outcome.changed == 1
+    found = json.loads(said.stdout)[0]
+    assert found["Subject"] == ["Holiday", "Eiffel Tower", "Paris", "France"]
+    assert found["TagsList"] == "Places/France/Paris/Eiffel Tower"
+    assert (np.asarray(Image.open(photo)) == pixels).all()
+    assert photo.stat().st_mtime_ns == 10**18
+    kept = photo.with_name(photo.name + "_original")
+    assert kept.read_bytes() == before
+    assert embedded(tag(photo), journal).same == 1
+
+    assert undone(journal).changed == 1
+    assert photo.read_bytes() == before
+    assert [path.name for path in photo.parent.iterdir()] == [photo.name]
+
+
+def test_an_original_that_is_there_already_is_kept(photo: Path, journal: Journal) -> None:
+    """Somebody's own `_original` is never written over."""
+    kept = photo.with_name(photo.name + "_original")
+    kept.write_bytes(b"mine")
+    before = photo.read_bytes()
+    outcome = embedded(tag(photo), journal)
+
+    assert len(outcome.left) == 1
+    assert (photo.read_bytes(), kept.read_bytes()) == (before, b"mine")
+
+
+def test_a_photo_that_was_changed_since_is_left(photo: Path, journal: Journal) -> None:
+    """Undo does not throw away what somebody did to the photo."""
+    embedded(tag(photo), journal)
+    edited = photo.read_bytes() + b"edited"
+    photo.write_bytes(edited)
+    outcome = undone(journal)
+
+    assert "changed since" in outcome.left[0].reason
+    assert photo.read_bytes() == edited
+
+
+@pytest.mark.parametrize("at", ["make_part", "note", "link", "replace"])
+def test_a_kill_at_any_step(
+    photo: Path, journal: Journal, monkeypatch: pytest.MonkeyPatch, at: str
+) -> None:
+    """Whatever was done when it ended, the next run finishes and undo gives the file of before."""
+    before = photo.read_bytes()
+
+    def killed(*_: object, **__: object) -> None:
+        raise SystemExit
+
+    with monkeypatch.context() as patch:
+        patch.setattr("waymark.library.embed.settle_all", lambda _: None)
+        where = {
+            "make_part": "waymark.library.embed.make_part",
+            "note": "waymark.library.journal.Journal.note_after",
+            "link": "waymark.library.embed_file.os.link",
+            "replace": "waymark.library.embed_file.sync_folder",
+        }
+        patch.setattr(where[at], killed)
+        with pytest.raises(SystemExit):
+            embedded(tag(photo), journal)
+    assert journal.unsettled()
+    outcome = embedded(tag(photo), journal)
+
+    assert outcome.changed + outcome.same == 1
+    assert not journal.unsettled()
+    assert undone(journal).changed == 1
+    assert photo.read_bytes() == before
+    assert len(list(photo.parent.iterdir())) == 1
+
+
+def test_formats_that_only_have_sidecars(photo: Path) -> None:
+    """RAW files are never written into."""
+    raw = photo.rename(photo.with_suffix(".CR2"))
+    (change,) = plan_embeds([replace(tag(raw))], WriteOptions())
+
+    assert change.action == "left"
+
+
+def test_without_exiftool(photo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error says how to get it."""
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(MissingExtra, match="exiftool"):
+        list(plan_embeds([tag(photo)], WriteOptions()))

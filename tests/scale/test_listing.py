@@ -1,0 +1,82 @@
+"""Parts: every photo in one of them, and the same ones the next time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pyarrow import fs
+
+from waymark.errors import ConfigError
+from waymark.scale.listing import Part, list_parts, quoted
+from waymark.scale.place import find_place
+
+
+def store(root: Path) -> object:
+    """Return a folder as if it were an object store."""
+    return fs.SubTreeFileSystem(str(root), fs.LocalFileSystem())
+
+
+@pytest.mark.parametrize("part_photos", [1, 3, 100])
+def test_every_photo_is_in_one_part(photos: Path, part_photos: int) -> None:
+    """Parts are never too large, never mix prefixes, and hold each photo once."""
+    parts = list(list_parts(find_place(photos), part_photos=part_photos))
+    names = [name for part in parts for name in part.names]
+
+    assert len(names) == len(set(names)) == 24
+    assert all(0 < len(part.names) <= part_photos for part in parts)
+    assert all(str(Path(n).parent) == (p.prefix or ".") for p in parts for n in p.names)
+    assert len({(part.folder, part.number) for part in parts}) == len(parts)
+
+
+def test_parts_are_the_same_the_next_time(photos: Path) -> None:
+    """Two listings of the same photos are equal."""
+    place = find_place(photos)
+    assert list(list_parts(place)) == list(list_parts(place))
+
+
+def test_a_store_offers_what_content_must_tell(photos: Path) -> None:
+    """In an object store nothing is opened: what is not named like another thing may be a photo."""
+    place = find_place("s3://photos", filesystem=store(photos.parent))
+    by_store = {n for p in list_parts(place) for n in p.names}
+    local = {n for p in list_parts(find_place(photos)) for n in p.names}
+
+    assert by_store == {"thing", *local}
+
+
+def test_a_changed_photo_changes_its_part(photos: Path) -> None:
+    """A photo of another size gives the part another hash."""
+    part = next(list_parts(find_place(photos)))
+    sizes = (part.sizes[0] + 1, *part.sizes[1:])
+    grown = Part(prefix=part.prefix, number=part.number, names=part.names, sizes=sizes)
+
+    assert grown.listing != part.listing
+
+
+@given(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=300))
+def test_a_prefix_is_one_level_of_a_path(prefix: str) -> None:
+    """A prefix gives one short, plain name; a short one can be read back from it."""
+    name = quoted(prefix)
+
+    assert name.isascii()
+    assert "/" not in name
+    assert len(f"prefix={name}") < 256
+    assert "~" in name or unquote(name) == prefix
+
+
+def test_names_that_are_no_text_stay_apart() -> None:
+    """Two folders whose bytes are no text get two names."""
+    assert quoted("a\udcff") != quoted("a\udcfe")
+
+
+def test_no_such_folder_is_said(tmp_path: Path) -> None:
+    """A folder that is not there is the user's error; so is a part of no photos."""
+    with pytest.raises(ConfigError, match="is not a folder"):
+        list(list_parts(find_place(tmp_path / "none")))
+    with pytest.raises(ConfigError, match="cannot be listed"):
+        list(list_parts(find_place("s3://b/none", filesystem=store(tmp_path))))
+    with pytest.raises(ConfigError, match="at least 1"):
+        list(list_parts(find_place(tmp_path), part_photos=0))

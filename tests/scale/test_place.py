@@ -1,0 +1,57 @@
+"""Addresses of folders and of object stores."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from waymark.errors import ConfigError, MissingExtra
+from waymark.scale.place import as_typed, find_place
+
+pytest.importorskip("pyarrow")
+
+
+def test_a_folder_and_its_address_are_the_same(tmp_path: Path) -> None:
+    """`file:///x` is `/x`, quoted characters and all."""
+    folder = tmp_path / "my photos"
+    by_address = find_place(folder.as_uri())
+    by_path = find_place(folder)
+
+    assert by_address.local
+    assert by_path.local
+    assert by_address.path == by_path.path == str(folder)
+    assert by_address.name("a.jpg") == by_path.name("a.jpg") == str(folder / "a.jpg")
+
+
+def test_an_object_store_is_no_folder() -> None:
+    """An S3 address gives pyarrow's S3 file system; its options are not shown in names."""
+    place = find_place("s3://bucket/some/prefix?region=eu-west-1&endpoint_override=127.0.0.1:9")
+
+    assert not place.local
+    assert place.path == "bucket/some/prefix"
+    assert place.child("a/b.jpg") == "bucket/some/prefix/a/b.jpg"
+    assert place.name("a/b.jpg") == "s3://bucket/some/prefix/a/b.jpg"
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["s3://bucket/prefix", "gs://bucket/a/b", "file:///photos/x", "photos/x", "/photos"],
+)
+def test_addresses_survive_a_path(address: str) -> None:
+    """What the command line has made a `Path` of is the address again."""
+    assert as_typed(Path(address)) == as_typed(address) == address
+
+
+def test_an_unknown_scheme_is_said() -> None:
+    """An address that nothing reads is the user's error, with what would do."""
+    with pytest.raises(ConfigError, match="expected a folder, s3:"):
+        find_place("gopher://bucket/prefix")
+
+
+def test_without_pyarrow_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where pyarrow is missing, the error has the command that installs it."""
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(MissingExtra, match=r"waymark\[scale\]"):
+        find_place("photos")
