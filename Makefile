@@ -43,6 +43,15 @@ bench: .venv/.full
 	$(BIN)/python benchmarks/world.py
 	$(BIN)/python benchmarks/exports.py
 	$(BIN)/python benchmarks/serve_load.py
+	$(BIN)/python benchmarks/check_look.py
+	$(BIN)/python benchmarks/check_faults.py --dataset provence
+	$(BIN)/python benchmarks/check_faults.py --dataset world-test
+	$(BIN)/python benchmarks/check_speed.py
+	$(BIN)/python benchmarks/clean_retrain.py
+	$(BIN)/python benchmarks/library_speed.py
+	$(BIN)/python benchmarks/library_rows.py
+	$(BIN)/python benchmarks/library_memory.py
+	$(BIN)/python benchmarks/library_context.py
 	$(BIN)/python benchmarks/memory_augmented.py
 	$(BIN)/python benchmarks/seeds.py --budget cpu
 
@@ -52,6 +61,9 @@ proof: .venv/.full
 	$(BIN)/python benchmarks/proof_collect.py
 	$(BIN)/python benchmarks/proof_serve.py
 	$(BIN)/python benchmarks/proof_clean.py
+	$(BIN)/python benchmarks/proof_sidecars.py --sidecars 500
+	$(BIN)/python benchmarks/proof_library.py --photos 2000 --kills 200
+	$(BIN)/python benchmarks/proof_tag.py --photos 2000 --kills 200
 
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url \
 	--no-header --upgrade

@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-_TABLE = Path(__file__).parent / "serve" / "countries.csv"
+_TABLE = Path(__file__).parent / "countries.csv"
 _SCRIPTS: dict[str, str | tuple[str, ...]] = {
     "ar": "ARABIC", "fa": "ARABIC", "ur": "ARABIC", "el": "GREEK", "he": "HEBREW", "th": "THAI",
     "hi": "DEVANAGARI", "ru": "CYRILLIC", "uk": "CYRILLIC", "ko": "HANGUL",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import socket
 import threading
@@ -123,3 +124,37 @@ def talk(port: int) -> Callable[[bytes], bytes]:
             return said
 
     return send
+
+
+@pytest.fixture
+def stocked(tmp_path: Path, jpeg: Callable[..., bytes]) -> Callable[..., Any]:
+    """Return a function that makes a library: photos (name, landmark, columns), and their files."""
+    from waymark.library.store import Store
+
+    def make(*photos: tuple[str, Any, dict[str, Any]]) -> Path:
+        folder = tmp_path / "photos"
+        folder.mkdir(exist_ok=True)
+        file = tmp_path / "library.sqlite"
+        with Store.open(file) as store, store.transaction() as connection:
+            for number, (name, landmark, columns) in enumerate(photos):
+                path = folder / name
+                if not path.exists():
+                    path.write_bytes(jpeg(number, size=(160, 120)))
+                known = None if landmark is None else store.landmark_ids([landmark])[0]
+                values = {
+                    "path": bytes(path), "size": 1, "mtime_ns": 1, "inode": 1, "beside": "",
+                    "sha256": hashlib.sha256(path.read_bytes()).digest(), "format": "jpeg",
+                    "moment": 1_700_000_000 + 86_400 * number, "taken": "2023-11-14T22:13:20",
+                    "bundle": "0" * 12, "guesses": f"[[{known}, 0.8]]" if known else "[]",
+                    "unknown_score": 0.1, "landmark": known, "score": known and 0.8,
+                    "evidence": known and "photo", "tagged_at": "2024-05-17T18:30:00+02:00",
+                    "pending": 0,
+                } | columns  # fmt: skip
+                connection.execute(
+                    f"INSERT INTO photo ({', '.join(values)}) "
+                    f"VALUES ({', '.join('?' * len(values))})",
+                    list(values.values()),
+                )
+        return file
+
+    return make

@@ -11,17 +11,11 @@ from lxml import html
 
 from waymark.bundle.tiny import tiny_bundle
 from waymark.gazetteer import load_gazetteer, outline
+from waymark.gazetteer_country import country_name, country_table, local_language
 from waymark.serve.outline import SCALE, SOUTH, WORLD, around, around_all, land_path, project, towns
 from waymark.serve.pages_card import card_html
 from waymark.serve.pages_form import picture
-from waymark.serve.pages_place import (
-    coordinates,
-    country_name,
-    country_table,
-    local_language,
-    percent,
-    say_distance,
-)
+from waymark.serve.pages_place import coordinates, percent, say_distance
 from waymark.serve.pages_report import rows, tiles
 from waymark.training.card import model_card
 from waymark.training.card_text import code, plain

@@ -25,10 +25,13 @@ from waymark.scale.place import Place
 
 PART_PHOTOS = 1000
 PHOTO_SUFFIXES = frozenset(
-    [".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".heic", ".heif", ".avif"]
-)
+    (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".heic")
+) | {".heif", ".avif"}
 _OTHER_SUFFIXES = frozenset(
-    [".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm", ".3gp", ".mts", ".mpg", ".mpeg", ".wmv", ".mp3", ".m4a", ".wav", ".xmp", ".json", ".txt", ".aae", ".csv", ".xml", ".html", ".htm", ".pdf", ".zip", ".gz", ".tar", ".db", ".md", ".ini", ".parquet"]
+    (".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm", ".3gp", ".mts", ".mpg", ".mpeg", ".wmv")
+).union(
+    (".mp3", ".m4a", ".wav", ".xmp", ".json", ".txt", ".aae", ".csv", ".xml", ".html", ".htm"),
+    (".pdf", ".zip", ".gz", ".tar", ".db", ".md", ".ini", ".parquet"),
 )
 _LONGEST = 160  # bytes of a prefix in the name of a folder
 _PLAIN = "()+,-_."  # what needs no quoting in a path

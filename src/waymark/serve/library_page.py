@@ -12,6 +12,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse
 
 from waymark.gazetteer import load_gazetteer
+from waymark.gazetteer_country import country_table
 from waymark.library.store import Store
 from waymark.library.store_query import landmarks_of
 from waymark.library.store_query import page as photos_of
@@ -29,7 +30,6 @@ from waymark.serve.library_rows import queue, row_of, standing
 from waymark.serve.library_say import Known, say, undo
 from waymark.serve.library_shelf import Shelf
 from waymark.serve.pages import MOST_NAMES
-from waymark.serve.pages_place import country_table
 from waymark.serve.pages_render import render
 from waymark.serve.problems import Problem, problem_of
 from waymark.serve.service import Busy, Service

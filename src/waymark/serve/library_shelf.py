@@ -63,6 +63,8 @@ class Shelf:
 
     def _with(self, ask: Callable[[Store], T], *, readonly: bool) -> T:
         try:
+            if not self.file.is_file():  # it would be made anew, empty
+                raise LibraryError("the library is gone.")
             with Store.open(self.file, readonly=readonly) as store:
                 store.connection.execute(f"PRAGMA busy_timeout = {round(1000 * WAIT_S)}")
                 return ask(store)

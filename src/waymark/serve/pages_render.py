@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from waymark import gazetteer_country
 from waymark.serve import outline, pages_place
 
 if TYPE_CHECKING:
@@ -35,8 +36,8 @@ def templates() -> Environment:
     )  # fmt: skip
     pages.filters |= {
         "percent": pages_place.percent,
-        "country": pages_place.country_name,
-        "language": pages_place.local_language,
+        "country": gazetteer_country.country_name,
+        "language": gazetteer_country.local_language,
         "kind": lambda category: category and category.replace("_", " "),
         "thousands": "{:,}".format,
         "around": lambda guess: outline.around(*_position(guess)),
@@ -54,7 +55,7 @@ def render(template: str, values: Mapping[str, Any]) -> str:
 
 def countries(landmarks: Sequence[Landmark]) -> list[tuple[str, str, str, int]]:
     """Return code, name, language and whether that is in Latin letters, for the browser."""
-    table = pages_place.country_table()
+    table = gazetteer_country.country_table()
     codes = sorted({one.country for one in landmarks if one.country})
     known = [(code, table[code]) for code in codes if code in table]
     return [(code, one.name, one.language, int(one.latin)) for code, one in known]

@@ -14,8 +14,9 @@ from typing import Any
 
 from waymark.bundle.manifest import Manifest
 from waymark.gazetteer import Gazetteer, Landmark
+from waymark.gazetteer_country import country_name
 from waymark.serve.outline import project
-from waymark.serve.pages_place import country_name, percent
+from waymark.serve.pages_place import percent
 
 MOST_ROWS = 1000  # landmarks on one page; the others are found by searching
 

@@ -14,9 +14,9 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
 from waymark.gazetteer import load_gazetteer
+from waymark.gazetteer_country import country_table
 from waymark.serve import outline
 from waymark.serve.pages import MOST_NAMES, page
-from waymark.serve.pages_place import country_table
 from waymark.serve.problems import Problem, problem_of
 from waymark.serve.service import Busy, Service
 from waymark.serve.teach import Teacher

@@ -1,0 +1,202 @@
+"""200,000 landmarks: the dense head against an index over the embedding, in memory and time.
+
+Simulated: class vectors of the world model's width, drawn around families of landmarks that
+look alike, and photos drawn around classes. Compared are a dense head in float32, one kept in
+float16 and widened block by block, and the indexes of usearch, hnswlib and faiss, as far as
+they are installed (none is a dependency). Time is that of one photo's scores alone, on all
+cores, and of photos in batches; found is how often the index names the class that the dense
+head names. What the vectors of real landmarks would do is not measured here.
+
+    python benchmarks/scale_classes.py [--classes 200000] [--photos 256] [--indexes usearch ...]
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import psutil
+from numpy.typing import NDArray
+
+from receipt import receipt
+from table import publish
+
+WIDTH = 1280  # of the world model's embedding
+ALIKE = 50  # classes of a family
+BLOCK = 8192  # classes widened at a time
+BATCH = 64
+K = 10
+
+Vectors = NDArray[np.float32]
+Search = Callable[[Vectors], NDArray[np.intp]]
+
+
+def simulate(classes: int, photos: int, seed: int = 0) -> tuple[Vectors, Vectors]:
+    """Return (classes, WIDTH) and (photos, WIDTH) float32, rows of length 1."""
+    rng = np.random.default_rng(seed)
+    families = rng.standard_normal((-(-classes // ALIKE), WIDTH), dtype=np.float32)
+    vectors = np.empty((classes, WIDTH), np.float32)
+    for start in range(0, classes, BLOCK):
+        end = min(start + BLOCK, classes)
+        own = rng.standard_normal((end - start, WIDTH), dtype=np.float32)
+        vectors[start:end] = unit(families[np.arange(start, end) // ALIKE] + 0.7 * own)
+    shown = rng.integers(0, classes, photos)
+    noise = rng.standard_normal((photos, WIDTH), dtype=np.float32) / WIDTH**0.5
+    return vectors, unit(vectors[shown] + 0.9 * noise)
+
+
+def unit(rows: Vectors) -> Vectors:
+    """Return rows at length 1."""
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def dense(head: Vectors) -> Search:
+    """Return a search by all scores."""
+
+    return lambda photos: first(photos @ head.T)
+
+
+def first(scores: Vectors) -> NDArray[np.intp]:
+    """Return the columns of the K largest scores of each row, best first."""
+    some = np.argpartition(-scores, K, axis=1)[:, :K]
+    order = np.argsort(-np.take_along_axis(scores, some, 1), axis=1)
+    return np.take_along_axis(some, order, 1)
+
+
+def narrow(head: NDArray[np.float16]) -> Search:
+    """Return a search by all scores of a head in float16."""
+
+    def search(photos: Vectors) -> NDArray[np.intp]:
+        scores = np.empty((len(photos), len(head)), np.float32)
+        for start in range(0, len(head), BLOCK):
+            block = head[start : start + BLOCK].astype(np.float32)
+            scores[:, start : start + BLOCK] = photos @ block.T
+        return first(scores)
+
+    return search
+
+
+def usearch(vectors: Vectors, cores: int) -> Search:
+    """Return a search by usearch: a graph, vectors kept in float16."""
+    from usearch.index import Index
+
+    index = Index(ndim=WIDTH, metric="ip", dtype="f16", connectivity=16, expansion_search=128)
+    index.add(np.arange(len(vectors)), vectors, threads=cores)
+    return lambda photos: np.atleast_2d(index.search(photos, K, threads=cores).keys).astype(np.intp)
+
+
+def hnswlib(vectors: Vectors, cores: int) -> Search:
+    """Return a search by hnswlib: a graph, vectors kept in float32."""
+    import hnswlib as library
+
+    index = library.Index(space="ip", dim=WIDTH)
+    index.init_index(max_elements=len(vectors), M=16, ef_construction=128)
+    index.set_num_threads(cores)
+    index.add_items(vectors)
+    index.set_ef(128)
+    return lambda photos: index.knn_query(photos, K)[0].astype(np.intp)
+
+
+def faiss(vectors: Vectors, cores: int) -> Search:
+    """Return a search by faiss: 1,024 cells of which 32 are looked into, 8 bits a number."""
+    import faiss as library
+
+    library.omp_set_num_threads(cores)
+    cells = min(1024, len(vectors) // 40)
+    index = library.index_factory(WIDTH, f"IVF{cells},SQ8", library.METRIC_INNER_PRODUCT)
+    index.train(vectors[:: max(1, len(vectors) // (cells * 40))])
+    index.add(vectors)
+    index.nprobe = 32
+    return lambda photos: index.search(photos, K)[1]
+
+
+def timed(search: Search, photos: Vectors) -> tuple[float, float, NDArray[np.intp]]:
+    """Return ms of a photo alone, ms a photo in batches, and what was found first."""
+    search(photos[:2])
+    alone = []
+    for row in photos[:32]:
+        started = time.perf_counter()
+        search(row[None])
+        alone.append(time.perf_counter() - started)
+    started = time.perf_counter()
+    found = [search(photos[i : i + BATCH])[:, 0] for i in range(0, len(photos), BATCH)]
+    together = (time.perf_counter() - started) / len(photos)
+    return float(np.median(alone)) * 1000, together * 1000, np.concatenate(found)
+
+
+def measure(classes: int, count: int, indexes: Sequence[str]) -> list[dict[str, Any]]:
+    """Return a record for each way."""
+    cores = len(os.sched_getaffinity(0))
+    vectors, photos = simulate(classes, count)
+    process = psutil.Process()
+    records: list[dict[str, Any]] = []
+    named: NDArray[np.intp] | None = None
+
+    def add(way: str, size: float, built: float, search: Search) -> None:
+        nonlocal named
+        alone, together, found = timed(search, photos)
+        named = found if named is None else named
+        agree = float((found == named).mean())
+        records.append(
+            {"way": way, "mb": size, "build_s": built, "ms": alone, "ms_batch": together}
+            | {"found": agree}
+        )
+        print(records[-1], flush=True)
+
+    add("dense, float32", vectors.nbytes / 1e6, 0.0, dense(vectors))
+    half = vectors.astype(np.float16)
+    add("dense, float16", half.nbytes / 1e6, 0.0, narrow(half))
+    del half
+    for name in indexes:
+        try:
+            importlib.import_module(name)
+        except ImportError:
+            print(f"{name} is not installed: left out")
+            continue
+        before, started = process.memory_info().rss, time.perf_counter()
+        search = {"usearch": usearch, "hnswlib": hnswlib, "faiss": faiss}[name](vectors, cores)
+        built = time.perf_counter() - started
+        size = (process.memory_info().rss - before) / 1e6
+        about = {"usearch": "graph, float16", "hnswlib": "graph, float32", "faiss": "IVF, 8 bits"}
+        add(f"{name}: {about[name]}", size, built, search)
+        del search
+    return records
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--classes", type=int, default=200_000)
+    parser.add_argument("--photos", type=int, default=256)
+    parser.add_argument("--indexes", nargs="*", default=["usearch", "hnswlib", "faiss"])
+    arguments = parser.parse_args()
+    records = measure(arguments.classes, arguments.photos, arguments.indexes)
+    publish(
+        "scale_classes",
+        columns=["way", "memory", "built in", "one photo", "a photo of a batch", "as dense"],
+        rows=[
+            [
+                each["way"],
+                f"{each['mb']:,.0f} MB",
+                f"{each['build_s']:,.0f} s" if each["build_s"] else "–",
+                f"{each['ms']:.1f} ms",
+                f"{each['ms_batch']:.2f} ms",
+                f"{each['found']:.1%}",
+            ]
+            for each in records
+        ],
+        note=f"{arguments.classes:,} simulated classes of {WIDTH} numbers, {arguments.photos} "
+        f"simulated photos; batches of {BATCH}. Memory of an index is what the process grew by; "
+        "the last column is how often the first answer is the dense head's.",
+        records=records,
+        **receipt(),
+    )
+
+
+if __name__ == "__main__":
+    main()

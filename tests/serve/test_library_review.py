@@ -1,0 +1,228 @@
+"""Reviewing through the server: said, kept, taken back; never from a foreign page."""
+
+from __future__ import annotations
+
+import csv
+import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from waymark.dataset.index import read_dataset
+from waymark.gazetteer import Landmark
+from waymark.library.store import Store
+from waymark.serve import library_shelf
+
+EIFFEL = Landmark(
+    id="eiffel_tower", name="Eiffel Tower", place="Paris", country="FR", category="tower",
+    lat=48.8584, lon=2.2945, extent_m=150,
+)  # fmt: skip
+PETRA = Landmark(id="petra", name="Petra", place="Wadi Musa", country="JO", lat=30.33, lon=35.44)
+SCORES = (0.97, 0.93, 0.6, 0.91, 0.5)
+
+
+@pytest.fixture
+def library(stocked: Callable[..., Path]) -> Path:
+    """Return a library of six photos: four of the tower, one of Petra, one unknown."""
+    tower = [(f"{i}.jpg", EIFFEL, {"score": score}) for i, score in enumerate(SCORES[:4])]
+    return stocked(*tower, ("petra.jpg", PETRA, {"score": SCORES[4]}), ("unknown.jpg", None, {}))
+
+
+@pytest.fixture
+def client(opened: Callable[..., Any], library: Path) -> Iterator[TestClient]:
+    """Return a client of an app that shows it."""
+    with opened(library=library) as found:
+        yield found
+
+
+def states(library: Path) -> list[tuple[str, str | None]]:
+    """Return the state and the landmark of each photo."""
+    with Store.open(library, readonly=True) as store:
+        return store.connection.execute(
+            "SELECT state, landmark.key FROM photo LEFT JOIN landmark "
+            "ON landmark.id = photo.landmark ORDER BY photo.id"
+        ).fetchall()
+
+
+def said(client: TestClient, what: str, photo: str, **more: str) -> Any:
+    """Say something by the API."""
+    return client.post("/api/v1/library/reviews", data={"say": what, "photo": photo, **more})
+
+
+def test_what_is_said_is_kept_and_taken_back_step_by_step(
+    client: TestClient, library: Path
+) -> None:
+    """Approve, correct, reject, no landmark, several at once; then undo all the way."""
+    seen = [states(library)]
+    for what, photo, more in (
+        ("approved", "1", {}),
+        ("corrected", "5", {"landmark": "Eiffel Tower"}),
+        ("rejected", "2", {}),
+        ("not-a-landmark", "6", {}),
+        ("approved", "3,4", {}),
+        ("corrected", "6", {"landmark": "Grandmother's House"}),
+    ):
+        answer = said(client, what, photo, **more)
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["changed"] == len(photo.split(","))
+        seen.append(states(library))
+    assert seen[-1] == [
+        ("approved", "eiffel_tower"),
+        ("rejected", "eiffel_tower"),
+        ("approved", "eiffel_tower"),
+        ("approved", "eiffel_tower"),
+        ("corrected", "eiffel_tower"),
+        ("corrected", "grandmothers_house"),
+    ]
+    for before in reversed(seen[:-1]):
+        assert client.post("/api/v1/library/undo").json()["undone"] > 0
+        assert states(library) == before
+    assert client.post("/api/v1/library/undo").json() == {
+        "undone": 0, "photo": None, "standing": {"left": 5, "done": 0, "last": None},
+    }  # fmt: skip
+
+
+def test_bulk_approval_does_what_was_shown(client: TestClient, library: Path) -> None:
+    """As many as were counted, under the filter, and one undo; else it asks again."""
+    ask = {"score": "0.9", "q": "tower"}
+    count = client.get("/api/v1/library/above", params=ask).json()["photos"]
+    assert count == 3
+    wrong = client.post("/api/v1/library/approve-above", data={**ask, "expected": "2"})
+    assert (wrong.status_code, wrong.json()["error"]["code"]) == (409, "changed")
+    assert {state for state, _ in states(library)} == {"new"}
+    answer = client.post("/api/v1/library/approve-above", data={**ask, "expected": "3"})
+    assert answer.json()["changed"] == 3
+    assert [state for state, _ in states(library)] == [
+        "approved" if score >= 0.9 else "new" for score in (*SCORES, 0)
+    ]
+    assert client.post("/api/v1/library/undo").json()["undone"] == 3
+
+
+def test_forms_work_without_scripts(client: TestClient, library: Path) -> None:
+    """Each button leads back to a page; errors are pages, too."""
+    answer = client.post("/library/review", data={"say": "approved", "photo": "1"})
+    assert (answer.status_code, answer.headers["location"]) == (303, "/library/review")
+    answer = client.post(
+        "/library/approve", data={"score": "0.9", "expected": "2", "back": "/library?q=tower"}
+    )
+    assert answer.headers["location"] == "/library?q=tower"
+    assert [state for state, _ in states(library)].count("approved") == 3
+    client.post("/library/undo", data={})
+    assert [state for state, _ in states(library)].count("approved") == 1
+    for back in ("https://evil.example/", "//evil.example", "/library/../..//evil", "javascript:1"):
+        answer = client.post("/library/undo", data={"back": back})
+        assert answer.headers["location"] == "/library"
+    wrong = client.post("/library/review", data={"say": "maybe", "photo": "1"})
+    assert wrong.status_code == 422
+    assert "say must be" in wrong.text
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        {},
+        {"say": "approved"},
+        {"say": "approved", "photo": "x"},
+        {"say": "approved", "photo": "1;2"},
+        {"say": "approved", "photo": "9" * 40},
+        {"say": "corrected", "photo": "1"},
+        {"say": "corrected", "photo": "1,2", "landmark": "Petra"},
+        {"say": "corrected", "photo": "1", "landmark": "x" * 500},
+        {"say": "approved", "photo": ",".join("1" * 1500)},
+    ],
+)
+def test_what_cannot_be_said_changes_nothing(
+    client: TestClient, library: Path, form: dict[str, str]
+) -> None:
+    """Told, not guessed."""
+    before = states(library)
+    answer = client.post("/api/v1/library/reviews", data=form)
+    assert answer.status_code in (413, 422)
+    assert answer.json()["error"]["hint"]
+    assert states(library) == before
+
+
+def test_a_photo_that_is_not_there_is_told(client: TestClient) -> None:
+    """Not a crash."""
+    assert said(client, "approved", "999").status_code == 404
+    assert client.get("/api/v1/library/photos/999").status_code == 404
+    assert client.get("/library/review?photo=999").status_code == 404
+
+
+@pytest.mark.parametrize("path", [
+    "/api/v1/library/reviews", "/api/v1/library/approve-above", "/api/v1/library/undo",
+    "/library/review", "/library/approve", "/library/undo",
+])  # fmt: skip
+def test_other_sites_cannot_say_anything(
+    opened: Callable[..., Any], library: Path, path: str
+) -> None:
+    """A foreign Origin, a foreign page, and with a login a form without its token."""
+    before = states(library)
+    form = {"say": "approved", "photo": "1", "score": "0.5", "expected": "5"}
+    with opened(library=library) as client:
+        for headers in (
+            {"Origin": "https://evil.example"},
+            {"Origin": "null"},
+            {"Sec-Fetch-Site": "cross-site"},
+        ):
+            assert client.post(path, data=form, headers=headers).status_code == 403
+        assert client.get(path).status_code in (404, 405, 200, 422)
+    with opened(library=library, token="sesame-sesame") as client:
+        client.post(
+            "/login", data={"token": "sesame-sesame"}, headers={"Origin": "http://127.0.0.1"}
+        )
+        assert client.get("/library").status_code == 200
+        assert client.post(path, data=form).status_code == 403
+    assert states(library) == before
+
+
+def test_a_library_in_use_is_asked_for_again_later(
+    client: TestClient, library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While another writes: pages are read, a press is told to wait, and then works."""
+    monkeypatch.setattr(library_shelf, "WAIT_S", 0.05)
+    other = sqlite3.connect(library, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    other.execute("UPDATE photo SET pending = 1")
+    for path in ("/library", "/library/review", "/api/v1/library", "/library/thumbs/1"):
+        assert client.get(path).status_code == 200
+    answer = said(client, "approved", "1")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "busy")
+    assert int(answer.headers["retry-after"]) >= 1
+    page = client.post("/library/review", data={"say": "approved", "photo": "1"})
+    assert page.status_code == 503
+    assert "another program is writing" in page.text
+    other.execute("COMMIT")
+    other.close()
+    assert said(client, "approved", "1").status_code == 200
+
+
+def test_a_library_that_goes_away_is_told(client: TestClient, library: Path) -> None:
+    """A clear answer, without its path."""
+    for file in library.parent.glob("library.sqlite*"):
+        file.unlink()
+    answer = client.get("/api/v1/library")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "library")
+    assert str(library) not in answer.text
+    assert said(client, "approved", "1").status_code == 503
+    assert not library.exists()
+
+
+def test_what_was_said_can_be_taught(client: TestClient, library: Path) -> None:
+    """The manifest reads back as a dataset of the photos that were approved or corrected."""
+    said(client, "approved", "1")
+    said(client, "corrected", "5", landmark="Eiffel Tower")
+    said(client, "rejected", "2")
+    answer = client.get("/library/waymark-teach.csv")
+    assert "attachment" in answer.headers["content-disposition"]
+    table = library.parent / "photos" / "waymark-teach.csv"
+    table.write_text(answer.text, encoding="utf-8")
+    dataset = read_dataset(table)
+    assert [photo.path.name for photo in dataset.photos] == ["0.jpg", "petra.jpg"]
+    assert {photo.label for photo in dataset.photos} == {"eiffel_tower"}
+    only = client.get("/library/waymark-teach.csv?only=corrected").text
+    assert [row["path"] for row in csv.DictReader(only.splitlines())] == ["petra.jpg"]
+    assert str(library.parent / "photos") in client.get("/library/teach").text
