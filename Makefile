@@ -52,6 +52,9 @@ bench: .venv/.full
 	$(BIN)/python benchmarks/library_rows.py
 	$(BIN)/python benchmarks/library_memory.py
 	$(BIN)/python benchmarks/library_context.py
+	$(BIN)/python benchmarks/scale_ray.py
+	$(BIN)/python benchmarks/scale_cost.py
+	$(BIN)/python benchmarks/scale_classes.py
 	$(BIN)/python benchmarks/memory_augmented.py
 	$(BIN)/python benchmarks/seeds.py --budget cpu
 

@@ -13,10 +13,13 @@ head names. What the vectors of real landmarks would do is not measured here.
 from __future__ import annotations
 
 import argparse
-import importlib
+import importlib.util
+import json
 import os
+import subprocess
+import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -31,6 +34,14 @@ ALIKE = 50  # classes of a family
 BLOCK = 8192  # classes widened at a time
 BATCH = 64
 K = 10
+
+WAYS = {
+    "float32": "dense, float32",
+    "float16": "dense, float16",
+    "usearch": "usearch: graph, float16",
+    "hnswlib": "hnswlib: graph, float32",
+    "faiss": "faiss: cells, 8 bits a number",
+}
 
 Vectors = NDArray[np.float32]
 Search = Callable[[Vectors], NDArray[np.intp]]
@@ -129,43 +140,27 @@ def timed(search: Search, photos: Vectors) -> tuple[float, float, NDArray[np.int
     return float(np.median(alone)) * 1000, together * 1000, np.concatenate(found)
 
 
-def measure(classes: int, count: int, indexes: Sequence[str]) -> list[dict[str, Any]]:
-    """Return a record for each way."""
+def measure(way: str, classes: int, count: int) -> dict[str, Any]:
+    """Return the record of one way; in a process of its own, so that memory can be told."""
     cores = len(os.sched_getaffinity(0))
     vectors, photos = simulate(classes, count)
-    process = psutil.Process()
-    records: list[dict[str, Any]] = []
-    named: NDArray[np.intp] | None = None
-
-    def add(way: str, size: float, built: float, search: Search) -> None:
-        nonlocal named
-        alone, together, found = timed(search, photos)
-        named = found if named is None else named
-        agree = float((found == named).mean())
-        records.append(
-            {"way": way, "mb": size, "build_s": built, "ms": alone, "ms_batch": together}
-            | {"found": agree}
-        )
-        print(records[-1], flush=True)
-
-    add("dense, float32", vectors.nbytes / 1e6, 0.0, dense(vectors))
-    half = vectors.astype(np.float16)
-    add("dense, float16", half.nbytes / 1e6, 0.0, narrow(half))
-    del half
-    for name in indexes:
-        try:
-            importlib.import_module(name)
-        except ImportError:
-            print(f"{name} is not installed: left out")
-            continue
-        before, started = process.memory_info().rss, time.perf_counter()
-        search = {"usearch": usearch, "hnswlib": hnswlib, "faiss": faiss}[name](vectors, cores)
+    started, built = time.perf_counter(), 0.0
+    if way == "float32":
+        size, search = vectors.nbytes / 1e6, dense(vectors)
+    elif way == "float16":
+        half = vectors.astype(np.float16)
+        size, search = half.nbytes / 1e6, narrow(half)
+    else:
+        before = psutil.Process().memory_info().rss
+        search = {"usearch": usearch, "hnswlib": hnswlib, "faiss": faiss}[way](vectors, cores)
         built = time.perf_counter() - started
-        size = (process.memory_info().rss - before) / 1e6
-        about = {"usearch": "graph, float16", "hnswlib": "graph, float32", "faiss": "IVF, 8 bits"}
-        add(f"{name}: {about[name]}", size, built, search)
-        del search
-    return records
+        size = (psutil.Process().memory_info().rss - before) / 1e6
+    alone, together, found = timed(search, photos)
+    agree = float((found == dense(vectors)(photos)[:, 0]).mean())
+    return {"way": WAYS[way], "mb": size, "build_s": built, "ms": alone} | {
+        "ms_batch": together,
+        "found": agree,
+    }
 
 
 def main() -> None:
@@ -174,8 +169,21 @@ def main() -> None:
     parser.add_argument("--classes", type=int, default=200_000)
     parser.add_argument("--photos", type=int, default=256)
     parser.add_argument("--indexes", nargs="*", default=["usearch", "hnswlib", "faiss"])
+    parser.add_argument("--only", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    records = measure(arguments.classes, arguments.photos, arguments.indexes)
+    if arguments.only:
+        print(json.dumps(measure(arguments.only, arguments.classes, arguments.photos)))
+        return
+    records = []
+    for way in ["float32", "float16", *arguments.indexes]:
+        if way in WAYS and way.isalpha() and importlib.util.find_spec(way) is None:
+            print(f"{way} is not installed: left out")
+            continue
+        command = [sys.executable, __file__, "--only", way, "--classes", str(arguments.classes)]
+        command += ["--photos", str(arguments.photos)]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+        records.append(json.loads(done.stdout.splitlines()[-1]))
+        print(records[-1], flush=True)
     publish(
         "scale_classes",
         columns=["way", "memory", "built in", "one photo", "a photo of a batch", "as dense"],
