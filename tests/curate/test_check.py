@@ -442,3 +442,15 @@ def test_what_was_left_out_has_an_example(write: Write, tmp_path: Path) -> None:
     (note,) = look_for(tmp_path / "set", ("tiny",)).notes
     assert "misplaced" in note
     assert "loose.jpg" in note
+
+
+def test_a_dataset_of_which_nothing_can_be_read(
+    write: Write, tmp_path: Path, bundle: Bundle
+) -> None:
+    """Also where not one photo of many is looked at, all are listed."""
+    for number in range(2):
+        path = write(f"one/{number}.jpg")
+        path.write_bytes(path.read_bytes()[:100])
+    dataset = read_dataset(tmp_path / "set")
+    found = check_dataset(dataset, bundle=bundle, kinds=("unreadable", "truncated")).findings
+    assert len({path for finding in found for path in finding.paths}) == 2

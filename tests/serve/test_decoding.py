@@ -22,6 +22,7 @@ from waymark.errors import PhotoTooLarge, TruncatedPhoto, UnreadablePhoto
 from waymark.photo import read_photo
 from waymark.recognise.recogniser import Recogniser
 from waymark.recognise.views import photo_views
+from waymark.serve import decoding
 from waymark.serve.decoding import Decoders, setup_for
 
 
@@ -123,19 +124,41 @@ def test_large_photos_pass_one_by_one(decoders: Decoders) -> None:
     np.testing.assert_array_equal(*found)
 
 
-def test_a_decoder_that_dies_costs_one_photo(
-    decoders: Decoders, jpeg: Callable[..., bytes]
+@pytest.mark.parametrize("seen", [True, False])
+def test_a_decoder_killed_while_it_waits_costs_no_photo(
+    decoders: Decoders, jpeg: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch, seen: bool
 ) -> None:
-    """Killed while it waits, it fails its next photo; the one after that gets a new process."""
+    """Another takes its next photo, also where it is found out only when it is spoken to."""
     decoders.decode(jpeg())
     before = set(decoders.pids)
     for pid in before:
         os.kill(pid, signal.SIGKILL)
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    if not seen:
+        monkeypatch.setattr(decoding._Process, "alive", True)
     for _ in before:
-        with pytest.raises(UnreadablePhoto, match="crashed"):
-            decoders.decode(jpeg())
-    assert decoders.decode(jpeg()).views.shape[0] == 1
+        assert decoders.decode(jpeg()).views.shape[0] == 1
     assert not before & set(decoders.pids)
+
+
+def test_a_decoder_that_dies_costs_one_photo(
+    recogniser: Recogniser, jpeg: Callable[..., bytes]
+) -> None:
+    """Gone with a photo in hand, it fails that one; the next gets a new process."""
+    made = Decoders(setup_for(recogniser, max_pixels=10**6), max_pixels=10**6, seconds=20)
+    try:
+        made.decode(jpeg())
+        (pid,) = made.pids
+        os.kill(pid, signal.SIGSTOP)  # so that it has the photo when it dies
+        killer = threading.Timer(0.3, os.kill, (pid, signal.SIGKILL))
+        killer.start()
+        with pytest.raises(UnreadablePhoto, match="crashed"):
+            made.decode(jpeg())
+        killer.join()
+        assert made.decode(jpeg()).views.shape[0] == 1
+        assert pid not in made.pids
+    finally:
+        made.close()
 
 
 def test_a_decoder_that_stalls_is_killed(

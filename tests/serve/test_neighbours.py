@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import io
+import os
 import shutil
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,7 @@ from starlette.testclient import TestClient
 from waymark.bundle.tiny import tiny_bundle
 from waymark.dataset.index import read_dataset
 from waymark.recognise.recogniser import Recogniser
+from waymark.serve import neighbours
 from waymark.serve.app import create_app
 from waymark.serve.neighbours import SHOWN, Neighbours
 from waymark.serve.settings import Settings
@@ -96,6 +100,53 @@ def test_what_is_gone_is_left_out(
         assert client.get(before[0]["src"]).status_code == 404
     finally:
         shutil.move(tmp_path / "elsewhere", learnt.parent / "photos")
+
+
+def test_a_pipe_in_a_photos_place_stalls_nothing(
+    learnt: Path, client: TestClient, jpeg: Callable[..., bytes]
+) -> None:
+    """Only regular files are read, however the file came to be something else."""
+    src = ask(client, jpeg(7))[0]["src"]
+    photo = next((learnt.parent / "photos").rglob("7.jpg"))
+    shutil.move(photo, photo.with_suffix(".kept"))
+    os.mkfifo(photo)
+    try:
+        assert client.get(src).status_code == 404
+    finally:
+        photo.unlink()
+        shutil.move(photo.with_suffix(".kept"), photo)
+
+
+def test_few_files_are_in_memory_at_once(
+    client: TestClient, jpeg: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many thumbnails are asked for, no more than two are read before they are decoded."""
+    service = client.app.state.service  # type: ignore[attr-defined]
+    sources = [one["src"] for one in ask(client, jpeg(2))]
+    lock, held, most = threading.Lock(), 0, 0
+    read, decode = neighbours._read, service.decode
+
+    def reading(*values: Any) -> bytes:
+        nonlocal held, most
+        with lock:
+            held += 1
+            most = max(most, held)
+        return read(*values)
+
+    async def decoding(data: bytes, **options: Any) -> Any:
+        nonlocal held
+        try:
+            return await decode(data, **options)
+        finally:
+            with lock:
+                held -= 1
+
+    monkeypatch.setattr(neighbours, "_read", reading)
+    monkeypatch.setattr(service, "decode", decoding)
+    with ThreadPoolExecutor(12) as pool:
+        answers = list(pool.map(client.get, sources * 3))
+    assert {answer.status_code for answer in answers} == {200}
+    assert most <= 2
 
 
 def test_without_an_index_there_are_none(learnt: Path, tmp_path: Path) -> None:

@@ -189,17 +189,21 @@ def test_a_stopped_server_leaves_no_photo(
 
 
 def test_examples_of_what_is_known_and_corrections_go_together(
-    client: TestClient, recogniser: Recogniser, photos: list[bytes], tmp_path: Path
+    client: TestClient,
+    recogniser: Recogniser,
+    photos: list[bytes],
+    jpeg: Callable[..., bytes],
+    tmp_path: Path,
 ) -> None:
     """One press teaches new landmarks, more examples, corrections and photos of nothing."""
     known = recogniser.bundle.manifest.landmarks[0]
     give(client, "New Tower", photos)
-    said = give(client, known.name, photos[:1], "/corrections").json()
+    said = give(client, known.name, [jpeg(5)], "/corrections").json()
     assert (said["landmark"]["landmark"], said["landmark"]["known"]) == (known.id, True)
     assert (said["landmark"]["corrected"], said["landmark"]["lacking"]) == (1, 0)
-    nothing = give(client, "", photos[:2], "/corrections", nothing="1").json()["landmark"]
+    nothing = give(client, "", [jpeg(6), jpeg(7)], "/corrections", nothing="1").json()["landmark"]
     assert (nothing["landmark"], nothing["lacking"]) == (None, 8)
-    give(client, "Too Few", photos[:2], "/corrections")
+    give(client, "Too Few", [jpeg(8), jpeg(9)], "/corrections")
     settled(client)
 
     assert client.post(START).status_code == 202
@@ -344,10 +348,10 @@ def test_one_teaching_at_a_time(
     """While one is under way, another is refused, and so is what would pull it apart."""
     import threading
 
-    from waymark.serve import teach
+    from waymark.serve import teach, teach_bundle
 
     gate = threading.Event()
-    real = teach.taught
+    real = teach_bundle.taught
 
     def slow(*values: Any, **options: Any) -> Any:
         gate.wait(30)

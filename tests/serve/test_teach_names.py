@@ -56,6 +56,10 @@ def test_search_finds_what_begins_like_it(names: Names) -> None:
 
 def test_what_is_shown_hides_nothing() -> None:
     """No control or direction characters, no runs of spaces; composed letters."""
+    assert clean_name("Eiffel\u200b\u00ad \ufeffTower\U000e0041") == "Eiffel Tower"
+    for nothing in ("\u200b", "\u2060\u200d", "\u3164", "\u2800 \u115f"):
+        with pytest.raises(Problem, match="no name"):
+            clean_name(nothing)
     assert clean_name("\u202e a\u0308\t\n b\u2066") == "ä b"
     assert len(clean_name("n" * MAX_NAME)) == MAX_NAME
     for bad in ("", " \u200f", "n" * (MAX_NAME + 1)):
@@ -70,3 +74,12 @@ def test_facts_are_checked_and_what_is_empty_changes_nothing(names: Names) -> No
     one = with_facts(KNOWN[0], given, names.kinds)
     assert (one.lat, one.lon, one.country, one.category) == (48.5, -2.25, "FR", kind)
     assert with_facts(one, {"lat": "", "place": " "}, names.kinds) == one
+
+
+def test_ids_stay_short(names: Names) -> None:
+    """Also where one letter stands for a sentence; two such names are told apart."""
+    one = names.find("\ufdfa" * 100)
+    two = names.find("\ufdfa" * 101, [one])
+    assert len(one.id) <= 60
+    assert len({one.id, two.id}) == 2
+    assert len(two.id) <= 64

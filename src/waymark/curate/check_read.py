@@ -153,7 +153,8 @@ def read_all(
                 looks[len(rows)] = one.look
                 rows.append(len(examined))
             examined.append(replace(one, look=None, view=None))
-        embeddings[first : len(rows)] = vectors
+        if len(rows) > first:
+            embeddings[first : len(rows)] = vectors
         progress(len(examined), len(entries), "looking at photos")
     return Reading(
         entries=entries,

@@ -4,7 +4,8 @@ In:  the bytes of an upload.
 Out: what the network sees of it, and what else was asked for; or a `PhotoError`.
 
 A decoder that dies or takes too long costs its own photo an error and nothing else: the
-next photo gets a new process. See `decoder` for the other side.
+next photo gets a new process. One that died while it waited costs nothing.
+See `decoder` for the other side.
 """
 
 from __future__ import annotations
@@ -147,8 +148,12 @@ class Decoders:
 
     def _take(self) -> _Process:
         with self._lock:
-            if self._idle:
-                return self._idle.pop()
+            while self._idle:
+                process = self._idle.pop()
+                if process.alive:
+                    return process
+                self._all.discard(process)
+                process.end()
             if self._closed:
                 raise UnreadablePhoto("this photo: the server is stopping. Try again later.")
             process = _Process(self.setup)
@@ -163,7 +168,12 @@ class Decoders:
     def _ask(self, data: bytes, max_pixels: int, flags: int) -> Decoded:
         process = self._take()
         try:
-            said, parts = process.ask(data, max_pixels, flags, self._seconds)
+            try:
+                said, parts = process.ask(data, max_pixels, flags, self._seconds)
+            except Unbegun:  # it had not seen the photo: another may
+                gone, process = process, self._take()
+                self._drop(gone)
+                said, parts = process.ask(data, max_pixels, flags, self._seconds)
         except TimeoutError:
             self._drop(process)
             raise UnreadablePhoto(
@@ -214,6 +224,10 @@ def _decoded(said: dict[str, Any], parts: list[bytearray]) -> Decoded:
     )
 
 
+class Unbegun(OSError):
+    """A decoder that was gone before it was asked."""
+
+
 class _Process:
     """One decoder; used by one thread at a time."""
 
@@ -247,6 +261,11 @@ class _Process:
         """Its process id, which is its group's, too."""
         return self._process.pid
 
+    @property
+    def alive(self) -> bool:
+        """Whether it still runs, as far as can be told."""
+        return self._process.poll() is None
+
     def ready(self) -> None:
         """Wait until it has started."""
         if not self._started:
@@ -260,13 +279,17 @@ class _Process:
 
         Raises:
             TimeoutError: if it takes longer than `seconds`.
+            Unbegun: if the process was no more before it got the photo.
             OSError, EOFError, ValueError: if the process is no more, or talks nonsense.
         """
         self.ready()
         self.done += 1
         deadline = time.monotonic() + seconds
         self._link.settimeout(seconds)
-        self._link.sendall(REQUEST.pack(len(data), max_pixels, flags))
+        try:
+            self._link.sendall(REQUEST.pack(len(data), max_pixels, flags))
+        except BrokenPipeError as error:
+            raise Unbegun from error
         self._link.sendall(data)
         (length,) = LENGTH.unpack(self._read(LENGTH.size, deadline))
         if length > _MAX_ANSWER:

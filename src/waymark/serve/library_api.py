@@ -14,10 +14,11 @@ from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from waymark.library.store import Store
-from waymark.library.store_query import Key, landmarks_of, page, photos
+from waymark.library.store_query import Key, landmarks_of, photos
 from waymark.serve.api import reply
 from waymark.serve.library_filter import filter_of
 from waymark.serve.library_rows import PAGE, above, overview, queue, row_of, standing
+from waymark.serve.library_rows import listed as rows
 from waymark.serve.library_say import Known, approve_above, say, score_of, undo
 from waymark.serve.library_shelf import Shelf
 from waymark.serve.problems import Problem
@@ -46,9 +47,7 @@ def library_router(service: Service, shelf: Shelf) -> APIRouter:
         the page before."""
         wanted = filter_of(request.query_params)
         key, most = key_of(after), min(max(limit, 1), PAGE)
-        found = await shelf.read(
-            lambda store: [row_of(one) for one in page(store, wanted, limit=most, after=key)]
-        )
+        found = await shelf.read(lambda store: rows(store, wanted, limit=most, after=key))
         return reply({"photos": found})
 
     @router.get("/overview", summary="Count photos, and where they are", responses=_READS)

@@ -15,7 +15,6 @@ from waymark.gazetteer import load_gazetteer
 from waymark.gazetteer_country import country_table
 from waymark.library.store import Store
 from waymark.library.store_query import landmarks_of
-from waymark.library.store_query import page as photos_of
 from waymark.serve import outline
 from waymark.serve.library_api import details, key_of
 from waymark.serve.library_filter import (
@@ -26,7 +25,7 @@ from waymark.serve.library_filter import (
     query_of,
 )
 from waymark.serve.library_more import press, show
-from waymark.serve.library_rows import queue, row_of, standing
+from waymark.serve.library_rows import listed, queue, standing
 from waymark.serve.library_say import Known, say, undo
 from waymark.serve.library_shelf import Shelf
 from waymark.serve.pages import MOST_NAMES
@@ -50,8 +49,7 @@ def library_pages(service: Service, shelf: Shelf) -> APIRouter:
         code = 200
 
         def ask(store: Store) -> list[dict[str, Any]]:
-            found = photos_of(store, filter_of(query), limit=_SHOWN, after=key_of(after))
-            return [row_of(one) for one in found]
+            return listed(store, filter_of(query), limit=_SHOWN, after=key_of(after))
 
         after = query.get("after", "")
         try:

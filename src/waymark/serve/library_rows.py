@@ -7,13 +7,14 @@ Out: plain JSON values. A path is only told, never taken.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from waymark.dataset.index import printable
+from waymark.errors import UnknownName
 from waymark.gazetteer import Landmark
 from waymark.library.store import Store
-from waymark.library.store_query import Filter, Listed, keys, landmarks_of
+from waymark.library.store_query import Filter, Key, Listed, keys, landmarks_of, page
 
 PAGE = 100  # photos
 _BATCH = 10_000
@@ -65,7 +66,7 @@ def overview(store: Store, wanted: Filter) -> dict[str, Any]:
     after: list[str | None] = [None]
     counts: dict[int, int] = {}
     total, batch = 0, list[int]()
-    for moment, number in keys(store, wanted):
+    for moment, number in _keys(store, wanted):
         total += 1
         batch.append(number)
         if total % PAGE == 0:
@@ -81,6 +82,23 @@ def overview(store: Store, wanted: Filter) -> dict[str, Any]:
         if names[one].lat is not None
     ]
     return {"photos": total, "size": PAGE, "after": after, "places": places}
+
+
+def listed(
+    store: Store, wanted: Filter, *, limit: int = PAGE, after: Key | None = None
+) -> list[dict[str, Any]]:
+    """Return a page of photos as the pages show them; none where nothing is called so."""
+    try:
+        return [row_of(one) for one in page(store, wanted, limit=limit, after=after)]
+    except UnknownName:
+        return []
+
+
+def _keys(store: Store, wanted: Filter) -> Iterator[Key]:
+    try:
+        yield from keys(store, wanted)
+    except UnknownName:
+        return
 
 
 def _count(store: Store, numbers: Sequence[int], counts: dict[int, int]) -> None:
@@ -153,7 +171,7 @@ def standing(store: Store) -> dict[str, Any]:
 
 def above(store: Store, wanted: Filter, score: float) -> list[int]:
     """Return the photos of a filter that a bulk approval above a score would approve."""
-    numbers = [number for _, number in keys(store, wanted)]
+    numbers = [number for _, number in _keys(store, wanted)]
     found: list[int] = []
     for start in range(0, len(numbers), _BATCH):
         listed = ",".join(map(str, numbers[start : start + _BATCH]))

@@ -9,26 +9,33 @@ out can be asked for: no path comes from, or goes to, a caller.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import io
+import os
 import secrets
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from fastapi import APIRouter, Response
 from numpy.typing import NDArray
+from starlette.concurrency import run_in_threadpool
 
 from waymark.bundle.format import Bundle
 from waymark.errors import PhotoError
 from waymark.training.index import PhotoIndex, read_index
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from waymark.serve.service import Service
 
 SHOWN = 6
 THUMB = 240  # px: the longer side
 _LOOKED_AT = 4 * SHOWN  # for some may be gone
+_AT_ONCE = 2  # files in memory; what people wait for on Identify goes first
 
 
 class Neighbours:
@@ -81,6 +88,7 @@ class Neighbours:
 def neighbours_router(service: Service) -> APIRouter:
     """Return the route of the thumbnails."""
     router = APIRouter(include_in_schema=False)
+    turn = asyncio.Semaphore(_AT_ONCE)
 
     @router.get("/neighbours/{name}")
     async def thumbnail(name: str) -> Response:
@@ -88,29 +96,31 @@ def neighbours_router(service: Service) -> APIRouter:
         path = near and near.path(name.removesuffix(".jpg"))
         if not path:
             return Response(status_code=404)
-        try:
-            data = await _read(path, service.settings.max_body)
-            picture = (await service.decode(data, picture=True)).picture
-        except (OSError, PhotoError):
-            return Response(status_code=404)
+        async with turn:
+            try:
+                data = await run_in_threadpool(_read, path, service.settings.max_body)
+                picture = (await service.decode(data, small=True)).picture
+            except (OSError, ValueError, PhotoError):
+                return Response(status_code=404)
         if picture is None:
             return Response(status_code=404)
-        picture.thumbnail((THUMB, THUMB))
-        file = io.BytesIO()
-        picture.save(file, "JPEG", quality=80)
-        return Response(file.getvalue(), media_type="image/jpeg")
+        return Response(await run_in_threadpool(_jpeg, picture), media_type="image/jpeg")
 
     return router
 
 
-async def _read(path: Path, most: int) -> bytes:
-    from starlette.concurrency import run_in_threadpool
+def _read(path: Path, most: int) -> bytes:
+    """Read a regular file: what is one no more (a pipe, say) would keep the thread for good."""
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    with os.fdopen(descriptor, "rb") as file:
+        facts = os.fstat(descriptor)
+        if not stat.S_ISREG(facts.st_mode) or facts.st_size > most:
+            raise OSError("no photo, or too large")
+        return file.read(most)
 
-    def read() -> bytes:
-        with path.open("rb") as file:
-            data = file.read(most + 1)
-        if len(data) > most:
-            raise OSError("too large")
-        return data
 
-    return await run_in_threadpool(read)
+def _jpeg(picture: Image) -> bytes:
+    picture.thumbnail((THUMB, THUMB))
+    file = io.BytesIO()
+    picture.save(file, "JPEG", quality=80)
+    return file.getvalue()

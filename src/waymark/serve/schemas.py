@@ -145,6 +145,7 @@ _SAID = {
     422: ("unreadable-photo", "damaged JPEG.", "Send one that opens in other programs."),
     500: ("internal", "something went wrong in the server.", "Try again."),
     503: ("busy", "the server has as many photos as it takes on.", "Try again in a second."),
+    507: ("full", "the disk is full.", "Make room, then try again."),
 }
 _WORDS = {
     400: "The request is malformed.",
@@ -159,6 +160,7 @@ _WORDS = {
     422: "A parameter or a photo cannot be used.",
     500: "A fault of the server.",
     503: "Too much to do; Retry-After says when to try again.",
+    507: "Photos cannot be kept: the disk is full, or the folder read-only.",
 }
 ERRORS: dict[int | str, dict[str, Any]] = {
     status: {

@@ -27,7 +27,7 @@ from waymark.serve.logs import LOGGER
 from waymark.serve.neighbours import Neighbours
 from waymark.serve.problems import Problem
 from waymark.serve.service import Service, clean, describe
-from waymark.serve.teach_bundle import Version, like, taught, taught_folder
+from waymark.serve.teach_bundle import Version, like, taught, taught_folder, unwritable
 from waymark.serve.teach_check import jpegs, looks_known, remarks
 from waymark.serve.teach_draft import LANDMARKS, MOST, REFUSED, Draft, Group, Remark
 from waymark.serve.teach_names import Names
@@ -113,16 +113,21 @@ class Teacher:
         self.service.check_room(len(photos))
         known = landmark is not None and self._base_knows(landmark)
         group = self._room_for(landmark, len(photos), known=known)
-        self._coming += len(photos)
+        self._expect(group, left := len(photos))
         try:
             for name, data in photos:
                 await self._add_one(group, clean(name), data, corrected=corrected)
+                self._expect(group, -1)
+                left -= 1
         finally:
-            self._coming -= len(photos)
-            if not (group.photos or group.refused):
-                self.draft.remove(group.key)
+            self._expect(group, -left)
+            self.draft.tidy(group)
             self._changed(check=bool(photos))
         return group
+
+    def _expect(self, group: Group, more: int) -> None:
+        self._coming += more
+        group.coming += more
 
     async def _add_one(self, group: Group, name: str, data: bytes, *, corrected: bool) -> None:
         try:
@@ -142,14 +147,13 @@ class Teacher:
         data, thumb = await asyncio.to_thread(jpegs, decoded.picture)
         if not self.draft.has(group):
             return  # it was forgotten in the meantime
-        self.draft.add(
-            group,
-            data,
-            name=name,
-            thumb=thumb,
-            corrected=corrected,
-            looks=None if corrected else looks_known(prediction, group.landmark),
-        )
+        if corrected and self.draft.correct(group, data):
+            return
+        looks = None if corrected else looks_known(prediction, group.landmark)
+        try:
+            self.draft.add(group, data, name=name, thumb=thumb, corrected=corrected, looks=looks)
+        except OSError as error:
+            raise unwritable(error) from error
 
     def _room_for(self, landmark: Landmark | None, count: int, *, known: bool) -> Group:
         most = self.service.settings.teach_photos
@@ -159,10 +163,10 @@ class Teacher:
                 "Teach what is there, then forget those photos.",
             )
         group = self.draft.group_of(landmark, known=known)
-        if len(group.photos) + count > MOST:
+        if len(group.photos) + group.coming + count > MOST:
             raise _conflict(
-                f"{count} photos are too many: there are {len(group.photos)} of this landmark "
-                f"and {MOST} is the most.",
+                f"{count} photos are too many: there are {len(group.photos) + group.coming} of "
+                f"this landmark and {MOST} is the most.",
                 "Leave some out; more hardly help.",
             )
         if len(self.draft.groups) > LANDMARKS:
@@ -192,6 +196,8 @@ class Teacher:
         """
         self._idle()
         self.draft.remove(key)
+        if not (self.draft or self._coming):  # what was taught stays taught
+            self._rest_on(self.service.recogniser, self.version)
         self._changed(check=True)
 
     def forget(self) -> None:
@@ -244,7 +250,7 @@ class Teacher:
         dataset = self.draft.dataset(groups, left_out=True)
         try:
             said = await self._run(remarks, dataset, self._base.bundle, self._note)
-        except (WaymarkError, OSError) as error:
+        except Exception as error:  # photos may have been forgotten; and it only advises
             self.progress = (f"the photos could not be checked ({type(error).__name__})", 0, 0)
             _log.warning("check failed", exc_info=error)
             return
@@ -266,6 +272,8 @@ class Teacher:
                 "there is nothing to teach yet.",
                 "Give at least 5 photos of a new landmark, or 1 of one that I know.",
             )
+        if self.is_taught:
+            raise _conflict("all of this is taught already.", "Give more photos, or undo.")
         self.busy, self.error, self.progress = "teaching", None, ("starting", 0, 0)
         self.revision += 1
         self._begin(self._teach(groups))
@@ -300,6 +308,8 @@ class Teacher:
                 if isinstance(error, Problem)
                 else describe(error)
                 if isinstance(error, WaymarkError)
+                else unwritable(error).error
+                if isinstance(error, OSError)
                 else {"code": "internal", "message": "teaching failed.", "hint": "See the log."}
             )
         finally:

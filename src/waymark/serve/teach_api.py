@@ -27,7 +27,7 @@ _STATE: dict[int | str, dict[str, Any]] = {
     200: {"description": "How things stand.", "content": {"application/json": {}}}
 }
 _PHOTOS = {"type": "array", "items": {"type": "string", "format": "binary"}}
-_WRITES = {**errors(400, 403, 404, 408, 409, 413, 415, 422, 503), **CLOSED}
+_WRITES = {**errors(400, 403, 404, 408, 409, 413, 415, 422, 503, 507), **CLOSED}
 
 
 def teach_router(service: Service, teacher: Teacher) -> APIRouter:

@@ -6,6 +6,7 @@ Out: a bundle in a file of its own, never named after what it was taught; and it
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from waymark.bundle.format import Bundle
+from waymark.bundle.format import Bundle, write_bundle
 from waymark.dataset.index import Dataset
 from waymark.progress import Progress
 from waymark.recognise.recogniser import Recogniser
@@ -53,12 +54,13 @@ def taught(
         former: whose bundle is taught; it stays as it is.
         dataset: the photos.
         folder: where the new bundle goes.
-        parent: file of the former bundle, where it is known; the photos of its index are kept.
+        parent: file of the former bundle, where it is known; its index is kept.
         progress: told of what is done.
 
     Returns:
         The file, figures of the photos held out, a recogniser with the options of the former
-        one, and its neighbours.
+        one, and its neighbours: also of the photos that it is taught now, of which no index is
+        written, for they will be forgotten.
 
     Raises:
         Problem: there is no room on the disk.
@@ -66,7 +68,8 @@ def taught(
     """
     from threadpoolctl import threadpool_limits
 
-    from waymark.training.teach import save_taught, teach
+    from waymark.training.index import index_examples, read_index
+    from waymark.training.teach import teach, vacant
 
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if shutil.disk_usage(folder).free < ROOM:
@@ -76,10 +79,26 @@ def taught(
         result = teach(former.bundle, dataset, cached=False, command=command, progress=progress)
     progress(0, 0, "writing the bundle")
     file = folder / f"taught-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}.waymark"
-    saved = save_taught(file, result, parent=parent)
+    vacant(file)
+    bundle = write_bundle(file, result.bundle)
     file.chmod(0o600)
-    recogniser = like(former, saved.bundle)
-    return file, result.metrics, recogniser, Neighbours.beside(file, saved.bundle)
+    index = index_examples(bundle, result.examples)
+    if parent is not None and (known := read_index(parent, bundle)) is not None:
+        known.write(file)
+        index.include(known)
+    return file, result.metrics, like(former, bundle), Neighbours(index, bundle)
+
+
+def unwritable(error: OSError) -> Problem:
+    """Return what to say where the server's folder cannot be written to."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return Problem(507, "full", "the disk is full.", "Make room, then try again.")
+    return Problem(
+        507,
+        "unwritable",
+        f"the server's folder for what is taught cannot be used ({error.strerror or 'error'}).",
+        "Who runs the server: let it write there, or set XDG_DATA_HOME to where it may.",
+    )
 
 
 def taught_folder() -> Path:

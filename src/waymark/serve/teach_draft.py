@@ -11,9 +11,11 @@ removed by the next.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import secrets
 import shutil
 import tempfile
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +30,7 @@ LANDMARKS = 100
 REFUSED = 20  # uploads of a landmark that cannot be used, and are listed
 NOTHING = "nothing"  # key of the photos that show no landmark
 _LOCK = "in-use"
+_STALE_S = 3600.0  # after which nobody is still writing a half-written bundle
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +57,7 @@ class DraftPhoto:
         name: what the upload was called; only shown.
         file: where it is.
         thumb: a small JPEG of it.
+        digest: of the JPEG that is kept: the same photo has the same.
         corrected: whether it came from Identify, to correct an answer.
         looks: what the bundle took it for, as a remark; or None.
         found: what `data check` says of it.
@@ -64,6 +68,7 @@ class DraftPhoto:
     name: str
     file: Path
     thumb: bytes
+    digest: bytes
     corrected: bool = False
     looks: Remark | None = None
     found: tuple[Remark, ...] = ()
@@ -92,6 +97,7 @@ class Group:
         known: whether the bundle that is taught knows it already.
         photos: by id, in the order they came.
         refused: (name, why) of uploads that cannot be used.
+        coming: photos that are being decoded.
     """
 
     key: str
@@ -99,6 +105,7 @@ class Group:
     known: bool
     photos: dict[str, DraftPhoto] = field(default_factory=dict)
     refused: list[tuple[str, Remark]] = field(default_factory=list)
+    coming: int = 0
 
     @property
     def used(self) -> list[DraftPhoto]:
@@ -160,15 +167,56 @@ class Draft:
             group: whose it is.
             data: a JPEG of our own making.
             facts: the other fields of `DraftPhoto`.
+
+        Raises:
+            OSError: it cannot be written; nothing is left of it.
         """
         folder = self._open()
         name = secrets.token_hex(12)
         file = folder / f"{name}.jpg"
-        file.touch(mode=0o600, exist_ok=False)
-        file.write_bytes(data)
-        photo = DraftPhoto(id=name, file=file, **facts)
+        try:
+            file.touch(mode=0o600, exist_ok=False)
+            file.write_bytes(data)
+        except OSError:
+            with contextlib.suppress(OSError):
+                file.unlink(missing_ok=True)
+            raise
+        photo = DraftPhoto(id=name, file=file, digest=_digest(data), **facts)
         group.photos[name] = photo
         return photo
+
+    def correct(self, group: Group, data: bytes) -> bool:
+        """Move a photo that is in the draft already to where it belongs; say whether there is one.
+
+        So the last correction of a photo is the one that counts, and counts once.
+
+        Args:
+            group: whose it is.
+            data: a JPEG of our own making.
+        """
+        digest = _digest(data)
+        same = [
+            (of, photo)
+            for of in self.groups.values()
+            for photo in of.photos.values()
+            if photo.digest == digest
+        ]
+        if not same:
+            return False
+        same.sort(key=lambda pair: pair[0] is not group)
+        (of, photo), *copies = same
+        for _, copy in copies:
+            copy.choice = False
+        del of.photos[photo.id]
+        photo.corrected, photo.choice, photo.looks = True, None, None
+        group.photos[photo.id] = photo
+        self.tidy(of)
+        return True
+
+    def tidy(self, group: Group) -> None:
+        """Take away a group that nothing is in, nor on its way to."""
+        if self.has(group) and not (group.photos or group.refused or group.coming):
+            del self.groups[group.key]
 
     def has(self, group: Group) -> bool:
         """Say whether a group is still there."""
@@ -225,8 +273,16 @@ class Draft:
         return self.folder
 
 
+def _digest(data: bytes) -> bytes:
+    return hashlib.sha256(data).digest()
+
+
 def remove_leftovers(parent: Path) -> None:
-    """Remove the folders of drafts whose servers are no more."""
+    """Remove the folders of drafts whose servers are no more, and bundles half written."""
+    for file in (*parent.glob(".taught-*.waymark.*"), *parent.glob("taught-*.safetensors.part")):
+        with contextlib.suppress(OSError):
+            if file.lstat().st_mtime < time.time() - _STALE_S:
+                file.unlink()
     for folder in parent.glob("draft-*/"):
         with contextlib.suppress(OSError):
             with (folder / _LOCK).open("rb+") as lock:

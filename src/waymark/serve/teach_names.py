@@ -19,7 +19,10 @@ from waymark.serve.problems import Problem
 
 MAX_NAME = 120  # characters, of everything that can be typed
 _BIDI = dict.fromkeys((*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F))
-_UNSEEN = ("Cc", "Cs", "Co")
+_UNSEEN = ("Cc", "Cs", "Co", "Cn")
+_JOINERS = "\u200c\u200d"  # invisible, but part of how words and emoji are written
+_FILLERS = dict.fromkeys((0x115F, 0x1160, 0x3164, 0xFFA0, 0x2800, 0x034F))  # letters without ink
+_ID = 60  # characters of an id
 _WORDS = ("place", "category")
 
 
@@ -78,7 +81,7 @@ class Names:
         return [one for one, _ in sorted(found, key=lambda pair: -pair[1])[:limit]]
 
     def _new_id(self, name: str, taken: set[str]) -> str:
-        stem = "_".join(plain(name).split()) or "landmark"
+        stem = "_".join(plain(name).split())[:_ID].strip("_") or "landmark"
         wanted, number = stem, 1
         while wanted in taken or wanted == UNKNOWN or self._listed.get(wanted):
             number += 1
@@ -153,9 +156,11 @@ def _degrees(fields: Mapping[str, str], field: str, most: int) -> float | None:
 def _tidy(text: str) -> str:
     composed = unicodedata.normalize("NFC", text).translate(_BIDI)
     seen = "".join(
-        c if unicodedata.category(c) not in ("Cc", "Cs", "Co") else " " for c in composed
+        " " if unicodedata.category(c) in _UNSEEN else c
+        for c in composed.translate(_FILLERS)
+        if unicodedata.category(c) != "Cf" or c in _JOINERS
     )
-    return " ".join(seen.split())
+    return " ".join(seen.split()) if seen.strip(f" {_JOINERS}") else ""
 
 
 def _key(text: str) -> str:

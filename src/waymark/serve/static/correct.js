@@ -101,7 +101,7 @@ export function correction(send) {
     el("p", { class: "field" }, el("label", {}, "What is it really?", input)),
     el("button", { class: "button" }, "Correct it"),
     el("button", { type: "button", class: "button", onclick: () => note(null) }, "It is no landmark"),
-    el("p", { class: "said-back soft" }, "This photo is then kept on the machine that runs waymark, until it is forgotten on Teach."), back);
+    el("p", { class: "said-back soft" }, "This photo is then kept on the computer that serves this page, until it is forgotten on Teach or the server stops."), back);
   complete(input);
   return el("details", { class: "correct" }, el("summary", {}, "Not right? Say what it is"), form);
 }

@@ -26,7 +26,7 @@ function told(photo) {
  * Returns `show(count)`, which begins anew, `at(index)`, `redraw(index)` and `focus(index)`.
  */
 export function makeGrid(box, { size, fetchPage }) {
-  let count = 0, across = 1, high = 200, era = 0, last = [0, 0], resting = 0, asleep = false, gap = 14;
+  let count = 0, across = 1, high = 200, era = 0, last = [0, 0], resting = 0, asleep = false, hurried = false, gap = 14;
   const pages = new Map(); // number of a page: its photos, or true while they are on their way
   const lines = new Map(); // number of a line: its element
   box.classList.add("live");
@@ -89,6 +89,7 @@ export function makeGrid(box, { size, fetchPage }) {
 
   // pictures of lines that stay are asked for; of lines that fly past they are not
   function wake() {
+    if (hurried) return;
     for (const image of box.querySelectorAll("img[data-src]")) {
       image.src = image.dataset.src;
       delete image.dataset.src;
@@ -98,7 +99,7 @@ export function makeGrid(box, { size, fetchPage }) {
   function draw() {
     asleep = false;
     const top = -box.getBoundingClientRect().top;
-    const now = performance.now(), speed = Math.abs(top - last[0]) / Math.max(1, now - last[1]);
+    const now = performance.now(), before = last[0], speed = Math.abs(top - last[0]) / Math.max(1, now - last[1]);
     last = [top, now];
     const most = Math.ceil(count / across) - 1;
     const first = Math.max(0, Math.floor(top / high) - MORE);
@@ -122,15 +123,13 @@ export function makeGrid(box, { size, fetchPage }) {
       else box.append(line);
       lines.set(number, line);
     }
+    hurried = speed >= HURRY;
+    const way = Math.sign(top - before) * across * MORE; // a little ahead of where one goes
+    const [from, to] = [first * across + Math.min(way, 0), (end + 1) * across - 1 + Math.max(way, 0)];
+    for (let page = Math.max(0, Math.floor(from / size)); page <= Math.floor(to / size) && page * size < count; page += 1) need(page);
     clearTimeout(resting);
-    const settle = () => {
-      for (let page = Math.floor((first * across) / size); page <= Math.floor(((end + 1) * across - 1) / size); page += 1) {
-        if (page * size < count && page >= 0) need(page);
-      }
-      wake();
-    };
-    if (speed < HURRY) settle();
-    else resting = setTimeout(settle, AT_REST);
+    if (hurried) resting = setTimeout(() => { hurried = false; wake(); }, AT_REST);
+    else wake();
   }
 
   function later() {
