@@ -50,6 +50,7 @@ bench: .venv/.full
 	$(BIN)/python benchmarks/clean_retrain.py
 	$(BIN)/python benchmarks/library_speed.py
 	$(BIN)/python benchmarks/library_rows.py
+	$(BIN)/python benchmarks/library_scroll.py
 	$(BIN)/python benchmarks/library_memory.py
 	$(BIN)/python benchmarks/library_context.py
 	$(BIN)/python benchmarks/scale_ray.py

@@ -107,6 +107,9 @@ def migrate(connection: sqlite3.Connection) -> None:
     """
     steps = migrations()
     while True:
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version >= len(steps):
+            return  # without waiting for who writes
         connection.execute("BEGIN IMMEDIATE")
         try:
             (version,) = connection.execute("PRAGMA user_version").fetchone()

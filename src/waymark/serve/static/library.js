@@ -82,14 +82,13 @@ async function look({ note = true } = {}) {
     places = said.places;
     grid.show(said.photos);
     const cut = grid.shown < said.photos ? ` The first ${grid.shown.toLocaleString("en")} are shown; narrow the filter for the others.` : "";
-    say(`${said.photos.toLocaleString("en")} photo${said.photos === 1 ? "" : "s"}.${cut}`);
+    say(said.photos ? `${said.photos.toLocaleString("en")} photo${said.photos === 1 ? "" : "s"}.${cut}` : "No photo fits.");
   } catch (error) {
     if (mine !== asked) return;
     keys = [null];
     places = [];
     grid.show(0);
-    if (error.code === "unknown-name") { say("No photo fits."); trouble(null); }
-    else trouble(error);
+    trouble(error);
   }
   draw();
 }
