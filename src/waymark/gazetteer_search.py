@@ -16,7 +16,9 @@ _SHORT = {"saint": "st", "sankt": "st", "mount": "mt"}
 
 def plain(text: str) -> str:
     """Lower case, no accents, words parted by single spaces; any script."""
-    letters = unicodedata.normalize("NFKD", text.casefold()).translate(_FOLDED)
+    # some letters, such as those of mathematics, are capitals only once they are taken apart
+    apart = unicodedata.normalize("NFKD", text).casefold()
+    letters = unicodedata.normalize("NFKD", apart).translate(_FOLDED)
     kept = (
         ""
         if unicodedata.combining(c) or c in "'’"

@@ -47,7 +47,8 @@ def test_every_error_of_the_library_can_be_told() -> None:
         kinds.append(waiting.pop())
         waiting += kinds[-1].__subclasses__()
     for kind in kinds:
-        assert 400 <= problem_of(kind("words")).status < 600
+        error = kind.__new__(kind, "words")  # some ask for more than words
+        assert 400 <= problem_of(error).status < 600
 
 
 def test_busy_says_when() -> None:
