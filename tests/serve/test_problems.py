@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from inspect import signature
 
 import pytest
 from starlette.exceptions import HTTPException
@@ -47,8 +48,9 @@ def test_every_error_of_the_library_can_be_told() -> None:
         kinds.append(waiting.pop())
         waiting += kinds[-1].__subclasses__()
     for kind in kinds:
-        error = kind.__new__(kind, "words")  # some ask for more than words
-        assert 400 <= problem_of(error).status < 600
+        more = signature(kind.__init__).parameters.values()
+        needed = {one.name: 1 for one in more if one.kind is one.KEYWORD_ONLY}
+        assert 400 <= problem_of(kind("words", **needed)).status < 600
 
 
 def test_busy_says_when() -> None:
