@@ -68,6 +68,19 @@ def test_a_recipe_ends_in_a_bundle(name: str, dataset: Dataset, tmp_path: Path) 
     assert read_recipe(run.folder / "recipe.toml") == recipe
 
 
+@pytest.mark.parametrize("frozen", [True, False])
+def test_a_training_in_bfloat16_ends_in_a_bundle(
+    dataset: Dataset, tmp_path: Path, *, frozen: bool
+) -> None:
+    """What the training computes in is not what the bundle computes in."""
+    recipe = short(RECIPES["finetune"].with_settings({"precision": "bfloat16"}))
+    if frozen:
+        recipe = replace(recipe, stages=recipe.stages[:1])
+    run = train(dataset, recipe, out=tmp_path / "run")
+
+    assert evaluate(Recogniser.from_bundle(run.folder), dataset).to_dict()["n"] == 24
+
+
 @pytest.mark.parametrize("task", STRATEGIES)
 def test_each_strategy_ends_in_a_bundle_of_two_tasks(
     task: str, dataset: Dataset, tmp_path: Path

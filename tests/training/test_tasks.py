@@ -37,6 +37,7 @@ BASE = Recipe(
         Stage(epochs=2, trains="head", optimiser="adam", lr=1e-2),
         Stage(epochs=1, trains="output", optimiser="adam", lr=1e-2),
     ),
+    precision="float32",  # losses are compared to the digit
 )
 STRATEGIES = (
     "parallel",

@@ -204,6 +204,8 @@ def fit(
             if recipe.patience and stale >= recipe.patience:
                 break
         finished += stage.epochs
+        # accelerate's autocast around `forward` goes, or the export would be in its precision
+        accelerator.unwrap_model(wrapped, keep_fp32_wrapper=False)
         accelerator.free_memory(wrapped, step, batches)
     if accelerator.is_main_process:
         drop_kept(folder)
@@ -320,8 +322,8 @@ def measure(setup: Setup, fed: Feed, batches: DataLoader[Batch], learns: Sequenc
 def precision(recipe: Recipe) -> str:
     """Return accelerate's name of the precision that the recipe asks for.
 
-    `auto` is bfloat16 where it was measured to be faster: on GPUs that have it and on
-    CPUs with AMX tiles; elsewhere on CPUs a compiled float32 step is at least as fast.
+    `auto` is bfloat16 on GPUs that have it and on CPUs with AMX tiles; on other CPUs a
+    compiled float32 step is at least as fast.
     """
     if recipe.precision != "auto":
         return "bf16" if recipe.precision == "bfloat16" else "no"

@@ -134,7 +134,8 @@ class Recipe:
         distil: weight of the loss that keeps the features of the start network, so that
             the embedding still serves landmarks it was never trained on; 0 is off.
         distil_size: input side at which the start network's features are computed.
-        precision: `auto` is bfloat16 on a GPU that has it and float32 on a CPU.
+        precision: `auto` is bfloat16 on a GPU that has it and a CPU with AMX, else float32;
+            what is exported is float32.
         channels_last: memory format; faster for convolutions on CPU and GPU.
         compile: torch.compile the training step (needs a C++ compiler).
         patience: epochs that are not better before a stage ends; 0 is off.
