@@ -31,12 +31,12 @@ QUESTIONS: dict[str, Filter] = {
     "one landmark": Filter(landmark="eiffel_tower"),
     "a rare landmark": Filter(landmark="petra"),
     "one country": Filter(country="TR"),
-    "a category, score at least .9": Filter(category="bridge", min_score=0.9),
+    "a category, confidence at least .9": Filter(category="bridge", min_score=0.9),
     "a country and a year": Filter(country="FR", since=date(2015, 1, 1), until=date(2015, 12, 31)),
     "any spelling: `eifel`": Filter(text="eifel"),
-    "score at least .9999 (few)": Filter(min_score=0.9999),
-    "score at most .3": Filter(max_score=0.3),
-    "rejected, score at least .99": Filter(state="rejected", min_score=0.99),
+    "confidence at least .9999 (few)": Filter(min_score=0.9999),
+    "confidence at most .3": Filter(max_score=0.3),
+    "rejected, confidence at least .99": Filter(state="rejected", min_score=0.99),
     "corrected, of a landmark": Filter(state="corrected", landmark="hagia_sophia"),
     "unknown, of one day": Filter(unknown=True, since=date(2020, 6, 1), until=date(2020, 6, 1)),
     "approved, a date without photos": Filter(state="approved", since=date(2090, 1, 1)),
@@ -47,7 +47,8 @@ QUESTIONS: dict[str, Filter] = {
 COLUMNS = (
     "path", "size", "mtime_ns", "inode", "beside", "sha256", "format", "width", "height", "taken",
     "taken_from", "moment", "lat", "lon", "gps_from", "gps_says", "error", "bundle", "guesses",
-    "unknown_score", "landmark", "score", "evidence", "state", "pending", "tagged_at",
+    "unknown_score", "landmark", "score", "confidence", "worth", "evidence", "state", "pending",
+    "tagged_at",
 )  # fmt: skip
 
 
@@ -76,7 +77,7 @@ def rows(count: int, numbers: list[int]) -> Iterator[tuple[Any, ...]]:
             "exif" if gps else None,
             rng.choice(("agree", "near", "disagree")) if gps and landmark else None,
             "damaged" if failed else None, "0" * 12, None if failed else json.dumps(guesses),
-            rng.random(), landmark, score,
+            rng.random(), landmark, score, score, round(1 - score, 4) if landmark else 0.0,
             rng.choices(("photo", "context"), (95, 5))[0] if landmark else None,
             state, 0, "2025-01-01T00:00:00+00:00",
         )  # fmt: skip

@@ -87,6 +87,7 @@ def make_library(folder: Path, photos: int) -> Path:
                 "sha256": number.to_bytes(32, "big"), "moment": 1_500_000_000 + 3_600 * number,
                 "bundle": "0" * 12, "guesses": "[]", "unknown_score": 0.1,
                 "landmark": numbers[number % 100], "score": 0.5 + number % 50 / 100,
+                "confidence": 0.4 + number % 50 / 100, "worth": 0.6 - number % 50 / 100,
                 "evidence": "photo", "tagged_at": "2024-05-17T18:30:00+02:00", "pending": 0,
             }  # fmt: skip
             connection.execute(

@@ -50,7 +50,8 @@ THEIRS = ("XMP-x:XMPToolkit", "XMP-xmp:MetadataDate", "XMP-xmp:ModifyDate")
 
 def tagged() -> Tagged:
     return Tagged(
-        path=Path("photo.jpg"), sha256="0" * 64, landmark=EIFFEL, score=0.97, unknown_score=0.02,
+        path=Path("photo.jpg"), sha256="0" * 64, landmark=EIFFEL, score=0.97, confidence=0.97,
+        unknown_score=0.02,
         evidence="photo", state="approved", bundle="0123456789ab",
         tagged_at=datetime(2026, 5, 17, 12, 30, tzinfo=UTC),
     )  # fmt: skip

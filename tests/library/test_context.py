@@ -17,7 +17,6 @@ from waymark.library.context import Rule, Shot, Tag, alone, together
 from waymark.library.context_run import decide
 from waymark.library.near import compare, metres
 from waymark.library.store import Store
-from waymark.library.store_query import queue
 
 # Eiffel Tower, Arc de Triomphe (2 km away), Sydney Opera House, one whose place nobody knows
 PLACES = {0: (48.858, 2.294), 1: (48.874, 2.295), 2: (-33.857, 151.215), 3: None}
@@ -43,7 +42,7 @@ def test_a_sure_photo_of_the_same_hour_settles_a_doubt() -> None:
     """And the tag says that it was context that did."""
     first, second = decided([shot(0, *SURE), shot(60, *TORN)])
 
-    assert first == Tag(landmark=0, score=0.99, evidence="photo")
+    assert first == Tag(landmark=0, score=0.99, confidence=pytest.approx(0.891), evidence="photo")
     assert (second.landmark, second.evidence) == (0, "context")
     assert second.score is not None
     assert second.score > 0.8
@@ -83,7 +82,7 @@ def test_days_later_neighbours_say_next_to_nothing() -> None:
     )
 
     assert (minute.landmark, two.landmark) == (0, 2)
-    assert four == Tag(landmark=2, score=0.7, evidence="photo")
+    assert four == Tag(landmark=2, score=0.7, confidence=pytest.approx(0.63), evidence="photo")
 
 
 def test_a_sure_photo_is_never_changed() -> None:
@@ -92,7 +91,7 @@ def test_a_sure_photo_is_never_changed() -> None:
 
     tag = decided([*crowd, shot(20, 0.03, 0.01, 0.95, 0.01)])[-1]
 
-    assert tag == Tag(landmark=2, score=0.95, evidence="photo")
+    assert tag == Tag(landmark=2, score=0.95, confidence=pytest.approx(0.855), evidence="photo")
 
 
 def test_a_crowd_is_one_witness() -> None:
@@ -117,6 +116,13 @@ def test_positions_of_neighbours_count() -> None:
     nothing = Shot(moment=0, gps=(48.86, 2.30), guesses=[(3, 0.3)], unknown_score=0.99)
 
     assert decided([nothing, shot(60, *TORN)])[1].landmark == 0
+
+
+def test_a_photo_that_may_show_no_landmark_is_no_witness() -> None:
+    """However high the score among landmarks: its confidence counts, and that is low."""
+    doubtful = shot(0, *SURE, unknown=0.4)
+
+    assert decided([doubtful, shot(60, *TORN)])[1].landmark == 2
 
 
 def test_what_a_person_said_counts_as_sure() -> None:
@@ -158,7 +164,7 @@ def test_only_what_the_photo_suggests_is_named(shots: list[Shot]) -> None:
     """Scores are probabilities, and a landmark beyond the photo's own guesses never comes up."""
     for each, tag in zip(shots, decided(shots), strict=True):
         assert tag.landmark is None or tag.landmark in dict(each.guesses)
-        assert tag.score is None or 0 <= tag.score <= 1
+        assert tag.score is None or 0 <= tag.confidence <= tag.score <= 1
         own = alone(each.guesses, each.unknown_score, 0.5)
         assert tag.evidence != "photo" or tag.landmark == own.landmark
 
@@ -194,12 +200,14 @@ def fill(store: Store, shots: Sequence[Shot]) -> None:
             own = alone([(n, s) for n, s in guesses], each.unknown_score, 0.5)
             connection.execute(
                 "INSERT INTO photo (path, size, mtime_ns, inode, beside, moment, taken, bundle, "
-                "guesses, unknown_score, landmark, score, evidence, tagged_at) "
-                "VALUES (?, 1, 1, 1, '', ?, ?, 'b', ?, ?, ?, ?, ?, '2024-01-01T00:00:00+00:00')",
+                "guesses, unknown_score, lat, lon, landmark, score, confidence, evidence, tagged_at) "
+                "VALUES (?, 1, 1, 1, '', ?, ?, 'b', ?, ?, ?, ?, ?, ?, ?, ?, "
+                "'2024-01-01T00:00:00+00:00')",
                 [
                     f"/{index:06}".encode(), each.moment or 0,
                     None if each.moment is None else "2024-01-01T00:00:00", json.dumps(guesses),
-                    each.unknown_score, own.landmark, own.score, own.evidence,
+                    each.unknown_score, *(each.gps or (None, None)), own.landmark, own.score,
+                    own.confidence, own.evidence,
                 ],
             )  # fmt: skip
 
@@ -251,18 +259,45 @@ def test_slices_see_across_their_edges(tmp_path: Path, monkeypatch: pytest.Monke
     assert {landmark for landmark, _ in results[0]} == {"l0"}
 
 
-def test_the_queue_begins_where_an_answer_is_worth_most(tmp_path: Path) -> None:
-    """A doubt within a burst of doubts first, a sure photo last, an answered one not at all."""
+def worths(store: Store, shots: Sequence[Shot]) -> list[float]:
+    """Decide on photos; return what an answer about each is worth."""
+    fill(store, shots)
+    decide(store, bundle="b", threshold=0.5, count=50)
+    return [w for (w,) in store.connection.execute("SELECT worth FROM photo ORDER BY path")]
+
+
+def test_an_answer_is_worth_the_doubts_that_it_settles(tmp_path: Path) -> None:
+    """Most within a burst of doubts, least of a sure photo."""
     burst = [shot(5_000_000 + i, 0.3, 0.3, 0.35, 0.05) for i in range(3)]
-    shots = [shot(0, *SURE), *burst, shot(9_000_000, 0.3, 0.3, 0.35, 0.05), shot(None, *TORN)]
+    alone_ = shot(9_000_000, 0.3, 0.3, 0.35, 0.05)
     with Store.open(tmp_path / "l.sqlite") as store:
-        fill(store, shots)
-        decide(store, bundle="b", threshold=0.5, count=50)
-        order = [photo.path.name for photo in queue(store)]
-        assert set(order[:3]) == {"000001", "000002", "000003"}
-        assert (order[3], order[-1]) == ("000004", "000000")
-        store.approve([photo.id for photo in queue(store, limit=2)])
-        assert [photo.path.name for photo in queue(store)] == order[2:]
+        sure, *crowd, single = worths(store, [shot(0, *SURE), *burst, alone_])
+
+    assert crowd[0] == crowd[1] == crowd[2]
+    assert crowd[0] == pytest.approx(3 * single, rel=0.01)
+    assert single == pytest.approx(1 - 0.35 * 0.9, rel=0.01)
+    assert 0 < sure < 0.2
+
+
+def test_a_position_settles_a_doubt_or_raises_one(tmp_path: Path) -> None:
+    """What the GPS agrees with is asked later, what it gainsays sooner."""
+    there, elsewhere = {"gps": PLACES[0]}, {"gps": PLACES[2]}
+    shots = [shot(i * 10**6, *SURE, **more) for i, more in enumerate(({}, there, elsewhere))]
+    with Store.open(tmp_path / "l.sqlite") as store:
+        plain, agrees, gainsaid = worths(store, shots)
+
+    assert agrees < plain / 2 < gainsaid
+    assert gainsaid == pytest.approx(0.8)
+
+
+def test_only_unknown_photos_that_may_show_something_are_asked_about(tmp_path: Path) -> None:
+    """Of most there is nothing to say."""
+    shots = [shot(0, 0.9, unknown=0.6), shot(10**6, 0.9, unknown=0.95)]
+    with Store.open(tmp_path / "l.sqlite") as store:
+        maybe, surely_not = worths(store, shots)
+
+    assert maybe == pytest.approx(0.36)
+    assert surely_not == 0
 
 
 def test_a_position_is_compared_with_the_extent() -> None:

@@ -54,7 +54,8 @@ def tag(photo: Path) -> Tagged:
     """Return an approved tag of a photo."""
     return Tagged(
         path=photo, sha256=hashlib.sha256(photo.read_bytes()).hexdigest(), landmark=EIFFEL,
-        score=0.97, unknown_score=0.1, evidence="photo", state="approved", bundle="0123456789ab",
+        score=0.97, confidence=0.97,
+        unknown_score=0.1, evidence="photo", state="approved", bundle="0123456789ab",
         tagged_at=datetime(2026, 5, 17, tzinfo=UTC),
     )  # fmt: skip
 

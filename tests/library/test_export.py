@@ -32,7 +32,8 @@ def photo(path: str | bytes = "/a.jpg", **changes: Any) -> Listed:
     """Make a photo of a list."""
     values: dict[str, Any] = {
         "id": 1, "path": Path(os.fsdecode(path)), "raw": None, "landmark": TOWER, "score": 0.9,
-        "taken": datetime(2024, 5, 17, 18, 30), "unknown_score": 0.1, "evidence": "photo",
+        "confidence": 0.81, "taken": datetime(2024, 5, 17, 18, 30), "unknown_score": 0.1,
+        "evidence": "photo",
         "state": "new", "gps": None, "gps_from": None, "gps_says": None,
         "guesses": (("=tower", 0.9),), "error": None, "bundle": "0" * 12, "key": (0, 1),
     }  # fmt: skip
@@ -41,8 +42,16 @@ def photo(path: str | bytes = "/a.jpg", **changes: Any) -> Listed:
 
 PHOTOS = [
     photo(),
-    photo("/b.jpg", landmark=None, score=None, evidence=None, gps=(1.5, -2.5)),
-    photo("/c.jpg", landmark=None, score=None, evidence=None, taken=None, error="damaged"),
+    photo("/b.jpg", landmark=None, score=None, confidence=None, evidence=None, gps=(1.5, -2.5)),
+    photo(
+        "/c.jpg",
+        landmark=None,
+        score=None,
+        confidence=None,
+        evidence=None,
+        taken=None,
+        error="damaged",
+    ),
 ]
 
 

@@ -21,7 +21,8 @@ EIFFEL = Landmark(
     category="tower", lat=48.8584, lon=2.2945, extent_m=150, wikidata="Q243",
 )  # fmt: skip
 TAGGED = Tagged(
-    path=Path("photo.jpg"), sha256="0" * 64, landmark=EIFFEL, score=0.97312, unknown_score=0.02,
+    path=Path("photo.jpg"), sha256="0" * 64, landmark=EIFFEL, score=0.97312, confidence=0.97312,
+    unknown_score=0.02,
     evidence="photo", state="approved", bundle="0123456789ab",
     tagged_at=datetime(2026, 5, 17, 12, 30, tzinfo=UTC),
 )  # fmt: skip

@@ -25,7 +25,8 @@ HAGIA = Landmark(
 def tagged(landmark: Landmark = HAGIA, **changes: object) -> Tagged:
     """Return a tagged photo."""
     one = Tagged(
-        path=Path("a.jpg"), sha256="0" * 64, landmark=landmark, score=0.5, unknown_score=0.1,
+        path=Path("a.jpg"), sha256="0" * 64, landmark=landmark, score=0.5, confidence=0.5,
+        unknown_score=0.1,
         evidence="context", state="new", bundle="0123456789ab",
         tagged_at=datetime(2026, 5, 17, 14, 30, tzinfo=timezone(timedelta(hours=2))),
     )  # fmt: skip

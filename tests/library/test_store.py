@@ -51,6 +51,7 @@ def add(store: Store) -> Add:
                 "sha256": path.encode().ljust(32, b".")[:32], "moment": 0, "bundle": "0" * 12,
                 "guesses": "[]", "unknown_score": 0.1, "landmark": number,
                 "score": None if landmark is None else 0.8,
+                "confidence": None if landmark is None else columns.get("score", 0.8),
                 "evidence": None if landmark is None else "photo",
                 "tagged_at": "2024-05-17T18:30:00+02:00",
             } | columns  # fmt: skip
@@ -66,7 +67,7 @@ def add(store: Store) -> Add:
 def state_of(store: Store, photo: int) -> tuple[Any, ...]:
     """Return what the library says of a photo."""
     row = store.connection.execute(
-        "SELECT state, landmark.key, score, evidence FROM photo "
+        "SELECT state, landmark.key, score, confidence, evidence FROM photo "
         "LEFT JOIN landmark ON landmark.id = photo.landmark WHERE photo.id = ?",
         [photo],
     ).fetchone()
@@ -182,7 +183,7 @@ def test_a_full_disk_is_said_and_loses_nothing(store: Store, add: Add) -> None:
 def test_tagged_gives_what_writing_needs(store: Store, add: Add) -> None:
     """Photos with a landmark that nobody objected to, by path, each field as it is stored."""
     add("/b.jpg", lat=1.5, lon=-2.5)
-    add("/a.jpg", score=0.3)
+    add("/a.jpg", score=0.9, confidence=0.3)
     add("/c.jpg", None)
     add("/d.jpg", missing=1)
     add("/e.jpg", state="rejected")
@@ -252,7 +253,7 @@ def test_review_and_take_it_back(store: Store, add: Add) -> None:
     assert store.correct(none, "petra") == 1
     assert store.reject([two]) == 1
     assert store.not_a_landmark([one]) == 1
-    assert state_of(store, none) == ("corrected", "petra", 1.0, "person")
+    assert state_of(store, none) == ("corrected", "petra", 1.0, 1.0, "person")
     assert state_of(store, two)[0] == "rejected"
     assert [str(tagged.path) for tagged in store.tagged()] == ["/c.jpg"]
 
@@ -260,9 +261,40 @@ def test_review_and_take_it_back(store: Store, add: Add) -> None:
     assert [state_of(store, each) for each in (one, two, none)] == start
 
 
+def test_a_library_from_before_confidence_gets_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of each tag, and of what an undo brings back; all wait to be decided on again."""
+    path = tmp_path / "l.sqlite"
+    monkeypatch.setattr("waymark.library.store_schema.migrations", lambda: migrations()[:2])
+    columns = "size, mtime_ns, inode, beside, moment, tagged_at, pending"
+    with Store.open(path) as store, store.transaction() as connection:
+        (number,) = store.landmark_ids([EIFFEL])
+        for name, score, unknown, evidence in (
+            ("a", 0.9, 0.2, "photo"),
+            ("b", 1.0, 0.7, "person"),
+            ("c", None, 0.9, None),
+        ):
+            connection.execute(
+                "INSERT INTO photo (path, landmark, score, unknown_score, evidence, worth, "
+                f"{columns}) VALUES (?, ?, ?, ?, ?, 0.3, 1, 1, 1, '', 0, '', 0)",
+                [name.encode(), score and number, score, unknown, evidence],
+            )
+        connection.execute(
+            "INSERT INTO review (act, photo, said_at, was_state, was_landmark, was_score, "
+            f"was_evidence, state) VALUES (1, 2, '', 'new', {number}, 0.5, 'photo', 'corrected')"
+        )
+    monkeypatch.undo()
+    with Store.open(path) as store:
+        found = store.connection.execute("SELECT confidence, worth, pending FROM photo")
+        assert found.fetchall() == [(pytest.approx(0.72), 0.3, 1), (1.0, 0.3, 1), (None, 0, 1)]
+        assert store.undo_review() == 1
+        assert state_of(store, 2) == ("new", "eiffel_tower", 0.5, pytest.approx(0.15), "photo")
+
+
 def test_bulk_approval_is_one_act(store: Store, add: Add) -> None:
-    """It takes what is new and above the score; what a person judged stays."""
-    high, low = add("/a.jpg", score=0.9), add("/b.jpg", score=0.5)
+    """It takes what is new and sure enough; what a person judged stays."""
+    high, low = add("/a.jpg", score=0.9), add("/b.jpg", score=0.9, confidence=0.5)
     said = add("/c.jpg", score=0.99, state="rejected")
 
     assert store.approve_above(0.8) == 1
@@ -280,7 +312,7 @@ def test_copies_follow(store: Store, add: Add) -> None:
     one, copy = add("/a.jpg", sha256=b"x" * 32), add("/b.jpg", sha256=b"x" * 32)
 
     assert store.correct(one, PETRA) == 2
-    assert state_of(store, copy) == ("corrected", "petra", 1.0, "person")
+    assert state_of(store, copy) == ("corrected", "petra", 1.0, 1.0, "person")
     assert store.undo_review() == 2
     assert state_of(store, copy)[1] == "eiffel_tower"
 
@@ -312,7 +344,7 @@ def trip(add: Add) -> dict[str, int]:
     """Fill the library with a few photos of every kind."""
     day = 86_400
     return {
-        "old": add("/old.jpg", moment=0, taken="1970-01-01T00:00:00", score=0.4),
+        "old": add("/old.jpg", moment=0, taken="1970-01-01T00:00:00", confidence=0.4),
         "petra": add("/p/petra.jpg", PETRA, moment=day, taken="1970-01-02T00:00:00"),
         "context": add("/ctx.jpg", moment=2 * day, evidence="context", gps_says="near"),
         "unknown": add("/u.jpg", None, moment=3 * day, taken="1970-01-04T00:00:00"),

@@ -32,7 +32,8 @@ def journal(tmp_path: Path, sidecar: Path) -> Journal:
     connection.executescript(JOURNAL)
     journal = Journal(connection)
     tagged = Tagged(
-        path=sidecar.with_suffix(""), sha256="", landmark=EIFFEL, score=0.9, unknown_score=0.1,
+        path=sidecar.with_suffix(""), sha256="", landmark=EIFFEL, score=0.9, confidence=0.9,
+        unknown_score=0.1,
         evidence="photo", state="approved", bundle="0", tagged_at=datetime(2026, 5, 17, tzinfo=UTC),
     )  # fmt: skip
     changes = plan_writes([tagged], WriteOptions(), journal)

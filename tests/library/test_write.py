@@ -74,7 +74,8 @@ def tags(folder: Path, **changes: object) -> list[Tagged]:
         replace(
             Tagged(
                 path=path, sha256=hashlib.sha256(path.read_bytes()).hexdigest(), landmark=EIFFEL,
-                score=0.97, unknown_score=0.1, evidence="photo", state="approved",
+                score=0.97, confidence=0.97,
+                unknown_score=0.1, evidence="photo", state="approved",
                 bundle="0123456789ab", tagged_at=datetime(2026, 5, 17, tzinfo=UTC),
             ),
             **changes,  # type: ignore[arg-type]

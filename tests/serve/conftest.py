@@ -147,6 +147,8 @@ def stocked(tmp_path: Path, jpeg: Callable[..., bytes]) -> Callable[..., Any]:
                     "moment": 1_700_000_000 + 86_400 * number, "taken": "2023-11-14T22:13:20",
                     "bundle": "0" * 12, "guesses": f"[[{known}, 0.8]]" if known else "[]",
                     "unknown_score": 0.1, "landmark": known, "score": known and 0.8,
+                    "confidence": known and columns.get("score", 0.8),
+                    "worth": 1 - columns.get("score", 0.8) if known else 0.0,
                     "evidence": known and "photo", "tagged_at": "2024-05-17T18:30:00+02:00",
                     "pending": 0,
                 } | columns  # fmt: skip

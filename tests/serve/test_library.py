@@ -17,7 +17,7 @@ from waymark.errors import ConfigError, LibraryError
 from waymark.gazetteer import Landmark
 from waymark.library.store import Store
 from waymark.serve.library_filter import FIELDS, filter_of, query_of
-from waymark.serve.library_rows import PAGE, overview, queue
+from waymark.serve.library_rows import PAGE, overview
 from waymark.serve.library_shelf import Shelf
 from waymark.serve.settings import Settings
 
@@ -118,24 +118,6 @@ def test_every_photo_is_on_one_page(stocked: Callable[..., Path]) -> None:
         ]
     assert sorted(found) == list(range(1, 2 * PAGE + 8))
     assert seen["places"][0]["photos"] == seen["photos"] == len(found)
-
-
-def test_the_most_valuable_answer_comes_first(stocked: Callable[..., Path]) -> None:
-    """Unsure before sure; what the GPS gainsays early; the second of a day after others' first."""
-    file = stocked(
-        ("sure.jpg", EIFFEL, {"score": 0.99}),
-        ("unsure.jpg", EIFFEL, {"score": 0.5}),
-        ("again.jpg", EIFFEL, {"score": 0.5, "moment": 1_700_000_000 + 86_400}),
-        ("elsewhere.jpg", PETRA, {"score": 0.99, "gps_says": "disagree"}),
-        ("agrees.jpg", PETRA, {"score": 0.9, "gps_says": "agree"}),
-        ("done.jpg", PETRA, {"score": 0.5, "state": "approved"}),
-        ("nothing.jpg", None, {}),
-    )
-    with Store.open(file, readonly=True) as store:
-        order = queue(store)
-    assert order[:2] in ([2, 4], [4, 2])
-    assert order[2] == 3
-    assert set(order[3:]) == {1, 5}
 
 
 def test_thumbnails_are_upright_small_and_without_exif(

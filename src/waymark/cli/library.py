@@ -29,8 +29,12 @@ Since = Annotated[
 Until = Annotated[
     datetime | None, typer.Option("--until", formats=["%Y-%m-%d"], help="Last day of capture.")
 ]
-MinScore = Annotated[float | None, typer.Option("--min-score", metavar="S", help="0 to 1.")]
-MaxScore = Annotated[float | None, typer.Option("--max-score", metavar="S", help="0 to 1.")]
+MinScore = Annotated[
+    float | None, typer.Option("--min-score", metavar="S", help="At least this sure, 0 to 1.")
+]
+MaxScore = Annotated[
+    float | None, typer.Option("--max-score", metavar="S", help="At most this sure, 0 to 1.")
+]
 State = Annotated[
     str | None,
     typer.Option("--state", help="new, approved, corrected, rejected or not-a-landmark."),
@@ -230,7 +234,7 @@ def _cells(photo: Listed) -> tuple[str, ...]:
     elif landmark is not None:
         parts = (landmark.name, landmark.place, landmark.country)
         what = ", ".join(part for part in parts if part)
-        sure = "" if photo.score is None else f"{photo.score:.1%}"
+        sure = "" if photo.confidence is None else f"{photo.confidence:.1%}"
     notes: list[str] = [photo.state] if photo.state not in ("new", "not-a-landmark") else []
     notes += [photo.evidence] if photo.evidence == "context" else []
     notes += ["GPS disagrees"] if photo.gps_says == "disagree" else []

@@ -24,7 +24,10 @@ def write(
     *,
     library: Library = None,
     min_score: Annotated[
-        float | None, typer.Option(metavar="S", help="Also photos not reviewed yet, if as sure.")
+        float | None,
+        typer.Option(
+            metavar="S", help="Also photos not reviewed yet, if at least this sure, 0 to 1."
+        ),
     ] = None,
     approved: Annotated[
         bool, typer.Option("--approved", help="Only what you approved or corrected (default).")

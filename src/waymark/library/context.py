@@ -2,7 +2,7 @@
 
 In:  what the network makes of photos, when and where they were taken, and the landmarks that
      other photos nearby in time show for sure.
-Out: a `Tag` for each photo: the landmark or unknown, its score, and who decided.
+Out: a `Tag` for each photo: the landmark or unknown, how sure that is, and who decided.
 
 The rule. For an unsure photo, each confident neighbour (a photo of a sure landmark, or with a
 GPS position; a position of the photo's own counts most) says where the camera may have been.
@@ -47,12 +47,15 @@ class Tag:
 
     Attributes:
         landmark: its number; None is unknown.
-        score: 0 to 1; None where unknown.
+        score: of the landmark given that one is in the photo, 0 to 1; None where unknown.
+        confidence: that the photo shows this landmark: the score times the probability that
+            a landmark is in it at all, 0 to 1; None where unknown.
         evidence: `photo`, or `context` where neighbours decided.
     """
 
     landmark: int | None = None
     score: float | None = None
+    confidence: float | None = None
     evidence: Literal["photo", "context"] | None = None
 
 
@@ -61,8 +64,8 @@ class Rule:
     """The numbers of the rule; chosen on trips simulated from photos that are not for testing.
 
     Attributes:
-        sure: a photo with at least this score, and known, is a neighbour to rely on, and
-            keeps its own tag.
+        sure: a photo of at least this confidence is a neighbour to rely on, and keeps its
+            own tag.
         stray: probability that a photo has nothing to do with its neighbours, by the scale
             of the nearest in time.
         stray_gps: the same where the photo has a GPS position of its own.
@@ -71,8 +74,8 @@ class Rule:
         weights: how much a neighbour within each counts.
     """
 
-    sure: float = 0.9
-    stray: tuple[float, ...] = (0.3, 0.4, 0.7, 0.95)
+    sure: float = 0.8
+    stray: tuple[float, ...] = (0.3, 0.5, 0.8, 0.98)
     stray_gps: float = 0.05
     seconds: tuple[float, ...] = (600.0, 7_200.0, 43_200.0, float(WINDOW_S))
     metres: tuple[float, ...] = (1_500.0, 15_000.0, 60_000.0, 300_000.0)
@@ -119,7 +122,8 @@ def alone(guesses: Sequence[tuple[int, float]], unknown_score: float, threshold:
     if not guesses or unknown_score > threshold:
         return Tag()
     landmark, score = guesses[0]
-    return Tag(landmark=landmark, score=score, evidence="photo")
+    confidence = score * (1 - unknown_score)
+    return Tag(landmark=landmark, score=score, confidence=confidence, evidence="photo")
 
 
 def together(
@@ -192,7 +196,7 @@ def _anchor(shot: Shot, tag: Tag, rule: Rule) -> int | None:
     """Return the landmark that a photo shows for sure."""
     if shot.said is not None:
         return shot.said
-    if shot.silent or tag.landmark is None or tag.score is None or tag.score < rule.sure:
+    if shot.silent or tag.confidence is None or tag.confidence < rule.sure:
         return None
     return tag.landmark
 
@@ -276,13 +280,17 @@ def _shifted(
     rest = max(0.0, 1.0 - listed) * stray  # landmarks that the photo hardly suggests
     total = sum(joint.values()) + rest
     best = max(joint, key=lambda number: joint[number])
-    score = joint[best] / total
+    score = min(joint[best] / total, 1.0)
     unknown = min(max(shot.unknown_score, 1e-6), 1 - 1e-6)
     odds = (1 - unknown) / unknown * total
     if 1 / (1 + odds) > threshold:
         return Tag()
-    same = tag.landmark == best
-    return Tag(landmark=best, score=min(score, 1.0), evidence="photo" if same else "context")
+    return Tag(
+        landmark=best,
+        score=score,
+        confidence=score * odds / (1 + odds),
+        evidence="photo" if tag.landmark == best else "context",
+    )
 
 
 def _radians(

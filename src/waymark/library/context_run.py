@@ -1,8 +1,8 @@
 """Decide what the photos of a library show, those near each other in time together.
 
 In:  a `Store` with photos that wait for a decision.
-Out: their tags, and what a person's answer about each is worth: the chance that the tag is
-     wrong, times the doubtful photos of the same minutes that it would settle too. A slice of
+Out: their tags, and what a person's answer about each is worth: the chance that it changes the
+     tag, times the doubtful photos of the same minutes that it would settle too. A slice of
      photos is one transaction, and waits again if that is cut short.
 """
 
@@ -11,10 +11,11 @@ from __future__ import annotations
 import json
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
+from waymark.gazetteer import Landmark
 from waymark.library.context import WINDOW_S, Shot, Tag, alone, together
-from waymark.library.near import compare
+from waymark.library.near import Point, Says, compare
 from waymark.library.store import LANDMARK_COLUMNS, Store, landmark_of
 from waymark.progress import Progress, silent
 
@@ -23,11 +24,44 @@ _AROUND = 1_000  # neighbours asked on either side
 _BURST_S = 600  # within which an answer about one photo helps another
 _DOUBTFUL, _MOST_LEANING = 0.1, 9
 _CONTRADICTED = 0.8  # doubt of a tag that the photo's GPS contradicts
-_COLUMNS = (
-    "id, moment, taken, taken_from, guesses, unknown_score, lat, lon, landmark, score, evidence, "
-    "gps_says, state, pending, worth"
-)
+_CONFIRMED = 0.25  # what is left of the doubt where the GPS agrees
+_ASKED = 0.25  # an unknown photo with less chance to show its best guess is not asked about
+_LEAST = 1e-4  # what an answer about a named landmark is worth, however sure
 _USABLE = "bundle = ? AND error IS NULL AND guesses IS NOT NULL"
+
+
+class _Row(NamedTuple):
+    """What is asked of a photo here, a column each."""
+
+    id: int
+    moment: int
+    taken: str | None
+    taken_from: str | None
+    guesses: str
+    unknown_score: float
+    lat: float | None
+    lon: float | None
+    landmark: int | None
+    score: float | None
+    confidence: float | None
+    evidence: str | None
+    gps_says: str | None
+    state: str
+    pending: int
+    worth: float
+
+    @property
+    def gps(self) -> Point | None:
+        """Where the camera stood."""
+        return None if self.lat is None or self.lon is None else (self.lat, self.lon)
+
+    @property
+    def likely(self) -> list[tuple[int, float]]:
+        """(landmark, score) of the photo alone, best first."""
+        return [(int(number), float(score)) for number, score in json.loads(self.guesses)]
+
+
+_COLUMNS = ", ".join(_Row._fields)
 
 
 def decide(
@@ -61,11 +95,12 @@ def decide(
     changed, done, after = 0, 0, (-(2**62), -1)
     while True:
         with store.transaction() as connection:
-            rows = connection.execute(
+            found = connection.execute(
                 f"SELECT {_COLUMNS} FROM photo JOIN temp.window USING (id) "
                 f"WHERE (m, id) > (?, ?) ORDER BY m, id LIMIT {_SLICE}",
                 after,
-            ).fetchall()
+            )
+            rows = [_Row._make(row) for row in found]
             if not rows:
                 break
             around = _around(connection, rows, bundle) if context else ([], [])
@@ -78,7 +113,7 @@ def decide(
                 count=count,
                 context=context,
             )
-        after = (rows[-1][1], rows[-1][0])
+        after = (rows[-1].moment, rows[-1].id)
         done += len(rows)
         progress(done, total, "asking the neighbours" if context else "deciding")
     with store.transaction() as connection:  # nothing will ever be decided about these
@@ -118,7 +153,7 @@ def _gather(store: Store, bundle: str, reach: int) -> int:
     return int(total)
 
 
-def _around(connection: Any, rows: Sequence[Any], bundle: str) -> tuple[list[Any], list[Any]]:
+def _around(connection: Any, rows: Sequence[_Row], bundle: str) -> tuple[list[_Row], list[_Row]]:
     """Return neighbours before and after a slice, the nearest."""
     first, last = rows[0], rows[-1]
     query = (
@@ -128,20 +163,20 @@ def _around(connection: Any, rows: Sequence[Any], bundle: str) -> tuple[list[Any
     )
     before = connection.execute(
         query.format("<", "DESC", "DESC"),
-        [first[1], first[0], first[1] - WINDOW_S, first[1], bundle],
-    ).fetchall()
+        [first.moment, first.id, first.moment - WINDOW_S, first.moment, bundle],
+    )
     behind = connection.execute(
         query.format(">", "ASC", "ASC"),
-        [last[1], last[0], last[1], last[1] + WINDOW_S, bundle],
-    ).fetchall()
-    return before[::-1], behind
+        [last.moment, last.id, last.moment, last.moment + WINDOW_S, bundle],
+    )
+    return [_Row._make(row) for row in before][::-1], [_Row._make(row) for row in behind]
 
 
 def _decide(
     connection: Any,
-    rows: Sequence[Any],
-    around: tuple[list[Any], list[Any]],
-    landmarks: Mapping[int, Any],
+    rows: Sequence[_Row],
+    around: tuple[list[_Row], list[_Row]],
+    landmarks: Mapping[int, Landmark],
     *,
     threshold: float,
     count: int,
@@ -150,86 +185,91 @@ def _decide(
     shots = [_shot(row) for row in (*around[0], *rows, *around[1])]
     if context:
         positions = {
-            number: None if each.lat is None else (each.lat, each.lon)
+            number: None if each.lat is None or each.lon is None else (each.lat, each.lon)
             for number, each in landmarks.items()
         }
         tags = together(shots, positions, threshold=threshold, count=count)
         tags = tags[len(around[0]) : len(around[0]) + len(rows)]
     else:
         tags = [alone(shot.guesses, shot.unknown_score, threshold) for shot in shots]
-    doubts = _doubts(rows, tags)
+    doubts = {row.id: _doubt(row, tag, landmarks) for row, tag in zip(rows, tags, strict=True)}
     changes, worths = [], []
     for row, tag, lean in zip(rows, tags, _leaning(rows, doubts), strict=True):
-        if row[12] != "new":
+        if row.state != "new":
             continue
-        was = (row[8], row[9], row[10], row[11])
-        gps = None if row[6] is None else (row[6], row[7])
-        says = compare(gps, landmarks.get(tag.landmark) if tag.landmark is not None else None)
-        now = (tag.landmark, _rounded(tag), tag.evidence, says)
+        was = (row.landmark, row.score, row.confidence, row.evidence, row.gps_says)
+        sure = (_rounded(tag.score), _rounded(tag.confidence))
+        now = (tag.landmark, *sure, tag.evidence, _says(row, tag, landmarks))
         if now != was:
-            changes.append((*now, row[0]))
-        doubt = max(doubts[row[0]], _CONTRADICTED if says == "disagree" else 0.0)
-        worth = round(doubt * (1 + lean), 4)
-        if worth != row[14]:
-            worths.append((worth, row[0]))
+            changes.append((*now, row.id))
+        worth = round(doubts[row.id] * (1 + lean), 4)
+        if tag.landmark is not None:
+            worth = max(worth, _LEAST)
+        if worth != row.worth:
+            worths.append((worth, row.id))
     connection.executemany(
-        "UPDATE photo SET landmark = ?, score = ?, evidence = ?, gps_says = ? WHERE id = ?", changes
+        "UPDATE photo SET landmark = ?, score = ?, confidence = ?, evidence = ?, gps_says = ? "
+        "WHERE id = ?",
+        changes,
     )
     connection.executemany("UPDATE photo SET worth = ? WHERE id = ?", worths)
     connection.executemany(
-        "UPDATE photo SET pending = 0 WHERE id = ?", [(row[0],) for row in rows if row[13]]
+        "UPDATE photo SET pending = 0 WHERE id = ?", [(row.id,) for row in rows if row.pending]
     )
     return len(changes)
 
 
-def _doubts(rows: Sequence[Any], tags: Sequence[Tag]) -> dict[int, float]:
-    """Return, by photo, the chance that its tag is not what it should be.
+def _says(row: _Row, tag: Tag, landmarks: Mapping[int, Landmark]) -> Says | None:
+    """Compare a tag with the GPS position of its photo."""
+    return compare(row.gps, None if tag.landmark is None else landmarks.get(tag.landmark))
+
+
+def _doubt(row: _Row, tag: Tag, landmarks: Mapping[int, Landmark]) -> float:
+    """Return the chance that a person's answer changes a tag.
 
     A named landmark may be another one; an unknown photo may show its best guess after all.
     """
-    doubts = {}
-    for row, tag in zip(rows, tags, strict=True):
-        if tag.score is not None:
-            doubts[row[0]] = 1 - tag.score
-        else:
-            guesses = json.loads(row[4])
-            doubts[row[0]] = (1 - row[5]) * (guesses[0][1] if guesses else 0.0)
-    return doubts
+    if tag.confidence is None:
+        chance = (1 - row.unknown_score) * (row.likely[0][1] if row.likely else 0.0)
+        return chance if chance >= _ASKED else 0.0
+    doubt = 1 - tag.confidence
+    says = _says(row, tag, landmarks)
+    if says == "disagree":
+        return max(doubt, _CONTRADICTED)
+    return doubt * _CONFIRMED if says == "agree" else doubt
 
 
-def _leaning(rows: Sequence[Any], doubts: Mapping[int, float]) -> list[int]:
+def _leaning(rows: Sequence[_Row], doubts: Mapping[int, float]) -> list[int]:
     """Return for each photo how many doubtful ones of the same minutes an answer helps too."""
-    moments = sorted(row[1] for row in rows if row[2] is not None and doubts[row[0]] > _DOUBTFUL)
+    moments = sorted(row.moment for row in rows if row.taken and doubts[row.id] > _DOUBTFUL)
     found = []
     for row in rows:
         near = 0
-        if row[2] is not None:
-            near = bisect_right(moments, row[1] + _BURST_S) - bisect_left(
-                moments, row[1] - _BURST_S
-            )
-            near -= doubts[row[0]] > _DOUBTFUL
+        if row.taken:
+            near = bisect_right(moments, row.moment + _BURST_S)
+            near -= bisect_left(moments, row.moment - _BURST_S)
+            near -= doubts[row.id] > _DOUBTFUL
         found.append(min(near, _MOST_LEANING))
     return found
 
 
-def _rounded(tag: Tag) -> float | None:
-    return None if tag.score is None else round(tag.score, 6)
+def _rounded(share: float | None) -> float | None:
+    return None if share is None else round(share, 6)
 
 
-def _shot(row: Sequence[Any]) -> Shot:
-    state = row[12]
+def _shot(row: _Row) -> Shot:
     return Shot(
-        moment=None if row[2] is None else row[1],
-        utc=row[3] == "takeout",
-        guesses=[(int(number), float(score)) for number, score in json.loads(row[4])],
-        unknown_score=row[5],
-        gps=None if row[6] is None else (row[6], row[7]),
-        said=row[8] if state in ("approved", "corrected") else None,
-        silent=state in ("rejected", "not-a-landmark"),
+        moment=row.moment if row.taken else None,
+        utc=row.taken_from == "takeout",
+        guesses=row.likely,
+        unknown_score=row.unknown_score,
+        gps=row.gps,
+        said=row.landmark if row.state in ("approved", "corrected") else None,
+        silent=row.state in ("rejected", "not-a-landmark"),
     )
 
 
-def _landmarks(store: Store) -> dict[int, Any]:
+def _landmarks(store: Store) -> dict[int, Landmark]:
     with store.faults():
         rows = store.connection.execute(f"SELECT id, {LANDMARK_COLUMNS} FROM landmark").fetchall()
     return {row[0]: landmark_of(row[1:]) for row in rows}

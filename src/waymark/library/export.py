@@ -36,6 +36,7 @@ COLUMNS = (
     "lon",
     "wikidata",
     "score",
+    "confidence",
     "unknown_score",
     "evidence",
     "state",
@@ -158,7 +159,7 @@ def as_kml(photos: Iterable[Listed]) -> Iterator[str]:
             continue
         values = flat(photo)
         title = values["name"] or values["path"]
-        told = [f"{name}: {values[name]}" for name in ("path", "place", "score", "state")]
+        told = [f"{name}: {values[name]}" for name in ("path", "place", "confidence", "state")]
         when = f"<TimeStamp><when>{_xml(values['taken'])}</when></TimeStamp>"
         yield (
             f"<Placemark><name>{_xml(title)}</name>{when if values['taken'] else ''}"
@@ -180,6 +181,7 @@ def flat(photo: Listed) -> dict[str, Any]:
         **{name: facts.get(name) for name in ("name", "place", "country", "category")},
         **{name: facts.get(name) for name in ("lat", "lon", "wikidata")},
         "score": photo.score,
+        "confidence": photo.confidence,
         "unknown_score": photo.unknown_score,
         "evidence": photo.evidence,
         "state": photo.state,

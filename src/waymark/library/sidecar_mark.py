@@ -154,6 +154,7 @@ def mark_of(tagged: Tagged, *, language: Language = "english", gps: bool = False
     facts = {
         "Landmark": clean(landmark.id),
         "Score": f"{tagged.score:.4f}",
+        "Confidence": f"{tagged.confidence:.4f}",
         "Evidence": tagged.evidence,
         "State": tagged.state,
         "Bundle": clean(tagged.bundle),

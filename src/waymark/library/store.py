@@ -204,7 +204,7 @@ class Store:
 
         Args:
             paths: folders and photos; None is all of the library.
-            min_score: leave out what is less sure; what a person said counts as 1.
+            min_score: leave out what is of less confidence; what a person said counts as 1.
             approved: only what a person approved or corrected.
         """
         where = "photo.landmark IS NOT NULL AND photo.missing = 0 AND photo.error IS NULL"
@@ -215,15 +215,15 @@ class Store:
         states = ("approved", "corrected") if approved else ("new", "approved", "corrected")
         where += f" AND photo.state IN ({', '.join(map(repr, states))})"
         if min_score is not None:
-            where += " AND (photo.score >= ? OR photo.state IN ('approved', 'corrected'))"
+            where += " AND (photo.confidence >= ? OR photo.state IN ('approved', 'corrected'))"
             arguments.append(min_score)
         after = b""
         while True:
             with self.faults():
                 rows = self.connection.execute(
-                    "SELECT photo.path, photo.sha256, photo.score, photo.unknown_score, "
-                    "photo.evidence, photo.state, photo.bundle, photo.tagged_at, photo.lat, "
-                    f"photo.lon, {LANDMARK_COLUMNS} FROM photo "
+                    "SELECT photo.path, photo.sha256, photo.score, photo.confidence, "
+                    "photo.unknown_score, photo.evidence, photo.state, photo.bundle, "
+                    f"photo.tagged_at, photo.lat, photo.lon, {LANDMARK_COLUMNS} FROM photo "
                     "JOIN landmark ON landmark.id = photo.landmark "
                     f"WHERE {where} AND photo.path > ? ORDER BY photo.path LIMIT {_PAGE}",
                     [*arguments, after],
@@ -239,7 +239,7 @@ class Store:
         return store_review.say(self, photos, "approved")
 
     def approve_above(self, score: float, photos: Iterable[int] | None = None) -> int:
-        """Approve every photo of at least that score that nobody has looked at."""
+        """Approve every photo of at least that confidence that nobody has looked at."""
         return store_review.approve_above(self, score, photos)
 
     def correct(self, photo_id: int, landmark: str | Landmark) -> int:
@@ -260,17 +260,18 @@ class Store:
 
 
 def _tagged(row: Sequence[Any]) -> Tagged:
-    path, digest, score, unknown, evidence, state, bundle, tagged_at, lat, lon = row[:10]
+    path, digest, score, confidence, unknown, evidence, state, bundle, at, lat, lon = row[:11]
     return Tagged(
         path=Path(os.fsdecode(path)),
         sha256=digest.hex(),
-        landmark=landmark_of(row[10:]),
+        landmark=landmark_of(row[11:]),
         score=score,
+        confidence=confidence,
         unknown_score=unknown,
         evidence=evidence,
         state=state,
         bundle=bundle,
-        tagged_at=datetime.fromisoformat(tagged_at),
+        tagged_at=datetime.fromisoformat(at),
         gps=None if lat is None else (lat, lon),
     )
 

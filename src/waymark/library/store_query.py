@@ -34,6 +34,11 @@ _FEW = 2_000  # photos that are sorted rather than walked in order
 _EPOCH = datetime(1970, 1, 1)
 _LIKE = 0.6  # how like what was searched for the name of a landmark must be
 
+_LISTED = (
+    *("id", "path", "raw", "taken", "landmark", "score", "confidence", "unknown_score"),
+    *("evidence", "state", "lat", "lon", "gps_from", "gps_says", "guesses", "error", "bundle"),
+)
+
 Key = tuple[int, int]
 Condition = tuple[str, Sequence[Any]]  # in SQL, with its arguments
 
@@ -50,8 +55,8 @@ class Filter:
         category: kind of landmark.
         since: first day, of capture.
         until: last day, of capture.
-        min_score: at least this score.
-        max_score: at most this score.
+        min_score: at least this confidence.
+        max_score: at most this confidence.
         state: what a person said.
         evidence: who decided.
         gps: whether the GPS position agrees with the tag: `agree`, `near` or `disagree`.
@@ -105,7 +110,8 @@ class Listed:
         raw: of the RAW file of a pair.
         taken: capture time.
         landmark: what it shows; None is unknown.
-        score: 0 to 1; None where unknown.
+        score: of the landmark given that one is in the photo; None where unknown.
+        confidence: that the photo shows the landmark, 0 to 1; None where unknown.
         unknown_score: 0 to 1; None where it cannot be read.
         evidence: who decided; None where unknown.
         state: what a person said.
@@ -124,6 +130,7 @@ class Listed:
     taken: datetime | None
     landmark: Landmark | None
     score: float | None
+    confidence: float | None
     unknown_score: float | None
     evidence: str | None
     state: State
@@ -143,6 +150,7 @@ class Listed:
             "taken": self.taken and self.taken.isoformat(),
             "landmark": self.landmark and self.landmark.to_dict(),
             "score": self.score,
+            "confidence": self.confidence,
             "unknown_score": self.unknown_score,
             "evidence": self.evidence,
             "state": self.state,
@@ -180,20 +188,6 @@ def every(store: Store, wanted: Filter = Filter()) -> Iterator[Listed]:
     while found := page(store, wanted, limit=1_000, after=after):
         yield from found
         after = found[-1].key
-
-
-def queue(store: Store, *, limit: int = 100) -> list[Listed]:
-    """Return the photos about which a person's answer is worth most, those first.
-
-    What has an answer is no longer in the queue, so the next page is simply the next call.
-    """
-    with store.faults():
-        keys = store.connection.execute(
-            "SELECT moment, id FROM photo WHERE state = 'new' AND worth > 0 AND missing = 0 "
-            "ORDER BY worth DESC, id DESC LIMIT ?",
-            [limit],
-        ).fetchall()
-        return _listed(store, keys)
 
 
 def keys(store: Store, wanted: Filter = Filter()) -> Iterator[Key]:
@@ -254,7 +248,7 @@ def _spans(wanted: Filter) -> Iterator[Condition]:
         yield below(wanted.paths)
     if wanted.min_score is not None or wanted.max_score is not None:
         most = 1.0 if wanted.max_score is None else wanted.max_score
-        yield "score BETWEEN ? AND ?", [wanted.min_score or 0.0, most]
+        yield "confidence BETWEEN ? AND ?", [wanted.min_score or 0.0, most]
 
 
 def _walk(
@@ -299,8 +293,8 @@ def _conditions(wanted: Filter) -> Condition:
         ("state = ?", wanted.state),
         ("evidence = ?", wanted.evidence),
         ("gps_says = ?", wanted.gps),
-        ("score >= ?", wanted.min_score),
-        ("score <= ?", wanted.max_score),
+        ("confidence >= ?", wanted.min_score),
+        ("confidence <= ?", wanted.max_score),
         ("moment >= ?", _seconds(wanted.since)),
         ("moment < ?", _seconds(wanted.until and wanted.until + timedelta(days=1))),
     ):
@@ -362,32 +356,24 @@ def _listed(store: Store, keys: Sequence[Key]) -> list[Listed]:
     found = []
     for key in keys:
         row = store.connection.execute(
-            "SELECT id, path, raw, taken, landmark, score, unknown_score, evidence, state, lat, "
-            "lon, gps_from, gps_says, guesses, error, bundle FROM photo WHERE id = ?",
-            [key[1]],
+            f"SELECT {', '.join(_LISTED)} FROM photo WHERE id = ?", [key[1]]
         ).fetchone()
         if row is not None:  # else it went a moment ago
-            found.append(_one(row, names, key))
+            found.append(_one(dict(zip(_LISTED, row, strict=True)), names, key))
     return found
 
 
-def _one(row: Sequence[Any], names: dict[int, Landmark], key: Key) -> Listed:
-    guesses = json.loads(row[13]) if row[13] else []
+def _one(row: dict[str, Any], names: dict[int, Landmark], key: Key) -> Listed:
+    guesses = json.loads(row.pop("guesses") or "[]")
+    lat, lon = row.pop("lat"), row.pop("lon")
+    path, raw, taken, landmark = (row.pop(name) for name in ("path", "raw", "taken", "landmark"))
     return Listed(
-        id=row[0],
-        path=Path(os.fsdecode(row[1])),
-        raw=None if row[2] is None else Path(os.fsdecode(row[2])),
-        taken=None if row[3] is None else datetime.fromisoformat(row[3]),
-        landmark=None if row[4] is None else names[row[4]],
-        score=row[5],
-        unknown_score=row[6],
-        evidence=row[7],
-        state=row[8],
-        gps=None if row[9] is None else (row[9], row[10]),
-        gps_from=row[11],
-        gps_says=row[12],
+        path=Path(os.fsdecode(path)),
+        raw=None if raw is None else Path(os.fsdecode(raw)),
+        taken=None if taken is None else datetime.fromisoformat(taken),
+        landmark=None if landmark is None else names[landmark],
+        gps=None if lat is None else (lat, lon),
         guesses=tuple((names[number].id, score) for number, score in guesses),
-        error=row[14],
-        bundle=row[15],
         key=key,
+        **row,
     )

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from waymark.library.store import Store
     from waymark.library.tagged import State
 
+_SETS = "state = ?, landmark = ?, score = ?, confidence = ?, evidence = ?"
+
 
 def say(store: Store, photos: Iterable[int], state: State) -> int:
     """Set the state of photos; `approved` only where there is a tag to approve.
@@ -37,14 +39,14 @@ def say(store: Store, photos: Iterable[int], state: State) -> int:
 
 
 def approve_above(store: Store, score: float, photos: Iterable[int] | None = None) -> int:
-    """Approve the new tags of at least a score, as one act.
+    """Approve the new tags of at least a confidence, as one act.
 
     Args:
         store: the library.
         score: 0 to 1.
         photos: only these; None is the whole library.
     """
-    wanted = "state = 'new' AND landmark IS NOT NULL AND score >= ? AND missing = 0"
+    wanted = "state = 'new' AND landmark IS NOT NULL AND confidence >= ? AND missing = 0"
     with store.transaction() as connection:
         act = _next_act(connection)
         if photos is None:
@@ -62,7 +64,7 @@ def approve_above(store: Store, score: float, photos: Iterable[int] | None = Non
 
 
 def correct(store: Store, photo: int, landmark: str | Landmark) -> int:
-    """Say which landmark a photo shows; its score is 1 and its evidence a person's from now on.
+    """Say which landmark a photo shows; it is sure from now on, and its evidence a person's.
 
     Args:
         store: the library.
@@ -97,17 +99,13 @@ def undo(store: Store) -> int:
         if act is None:
             return 0
         rows = connection.execute(
-            "SELECT photo, was_state, was_landmark, was_score, was_evidence FROM review "
-            "WHERE act = ? ORDER BY id DESC",
+            "SELECT was_state, was_landmark, was_score, was_confidence, was_evidence, photo "
+            "FROM review WHERE act = ? ORDER BY id DESC",
             [act],
         ).fetchall()
-        for photo, state, landmark, score, evidence in rows:
-            connection.execute(
-                "UPDATE photo SET state = ?, landmark = ?, score = ?, evidence = ?, pending = 1 "
-                "WHERE id = ?",
-                [state, landmark, score, evidence, photo],
-            )
-            _compare(connection, photo)
+        for row in rows:
+            connection.execute(f"UPDATE photo SET {_SETS}, pending = 1 WHERE id = ?", row)
+            _compare(connection, row[-1])
         connection.execute("DELETE FROM review WHERE act = ?", [act])
         return len(rows)
 
@@ -120,7 +118,7 @@ def _next_act(connection: sqlite3.Connection) -> int:
 def _rows(connection: sqlite3.Connection, photos: Iterable[int]) -> Iterator[tuple[Any, ...]]:
     """Yield the rows of photos and of their copies, each once."""
     seen: set[int] = set()
-    columns = "id, state, landmark, score, evidence"
+    columns = "id, state, landmark, score, confidence, evidence"
     for number in photos:
         if number in seen:
             continue
@@ -149,22 +147,18 @@ def _set(
     """Change one photo and note how it was; return 1, or 0 where nothing changes."""
     from waymark.library.store import now
 
-    photo, was_state, was_landmark, was_score, was_evidence = row
-    tag = (was_landmark, was_score, was_evidence)
+    photo, *was = row
+    tag = was[1:]
     if landmark is not None:
-        tag = (number, 1.0, "person")
-    if (state, *tag) == tuple(row[1:]) or (state == "approved" and was_landmark is None):
+        tag = [number, 1.0, 1.0, "person"]
+    if [state, *tag] == was or (state == "approved" and tag[0] is None):
         return 0
     connection.execute(
         "INSERT INTO review (act, photo, said_at, was_state, was_landmark, was_score, "
-        "was_evidence, state, landmark) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        [act, photo, now(), was_state, was_landmark, was_score, was_evidence, state, tag[0]],
+        "was_confidence, was_evidence, state, landmark) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [act, photo, now(), *was, state, tag[0]],
     )
-    connection.execute(
-        "UPDATE photo SET state = ?, landmark = ?, score = ?, evidence = ?, pending = 1 "
-        "WHERE id = ?",
-        [state, *tag, photo],
-    )
+    connection.execute(f"UPDATE photo SET {_SETS}, pending = 1 WHERE id = ?", [state, *tag, photo])
     if landmark is not None:
         _compare(connection, photo)
     return 1

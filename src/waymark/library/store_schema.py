@@ -91,12 +91,36 @@ CREATE INDEX review_photo ON review (photo);
 CREATE TABLE setting (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
 
+# A tag's confidence: its score times the probability that a landmark is in the photo at all.
+# What asked for a score, asks for that. `worth` is above 0 just where a photo waits for review.
+_CONFIDENCE = """
+ALTER TABLE photo ADD COLUMN confidence REAL;
+UPDATE photo SET confidence =
+  CASE evidence WHEN 'person' THEN score ELSE score * (1 - coalesce(unknown_score, 0)) END;
+ALTER TABLE review ADD COLUMN was_confidence REAL;
+UPDATE review SET was_confidence = CASE was_evidence WHEN 'person' THEN was_score
+  ELSE was_score * (1 - coalesce((SELECT unknown_score FROM photo WHERE id = photo), 0)) END;
+UPDATE photo SET pending = 1;
+UPDATE photo SET worth = 0 WHERE landmark IS NULL;
+DROP INDEX photo_landmark;
+DROP INDEX photo_moment;
+DROP INDEX photo_state;
+DROP INDEX photo_score;
+DROP INDEX photo_worth;
+CREATE INDEX photo_landmark ON photo (landmark, moment, id, confidence, state, missing);
+CREATE INDEX photo_moment ON photo (moment, id, landmark, confidence, state, missing);
+CREATE INDEX photo_state ON photo (state, moment, id, confidence, landmark, missing);
+CREATE INDEX photo_confidence ON photo (confidence, landmark, state, moment, id, missing);
+CREATE INDEX photo_worth ON photo (worth, id, missing) WHERE state = 'new' AND worth > 0;
+CREATE INDEX written_files_by_photo ON written_files (photo, id);
+"""
+
 
 def migrations() -> tuple[str, ...]:
     """Return the SQL of each version, oldest first."""
     from waymark.library.journal_schema import JOURNAL
 
-    return (_TAGS, JOURNAL)
+    return (_TAGS, JOURNAL, _CONFIDENCE)
 
 
 def migrate(connection: sqlite3.Connection) -> None:

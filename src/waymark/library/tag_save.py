@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 _LEAST = 1e-4  # score of a guess worth keeping
 _OF_CONTENT = ("sha256", "format", "width", "height", "error", "bundle", "guesses", "unknown_score")
-_TAG = ("landmark", "score", "evidence", "state")
+_TAG = ("landmark", "score", "confidence", "evidence", "state")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -158,6 +158,7 @@ class Saver:
             "unknown_score": round(prediction.unknown_score, 6),
             "landmark": tag.landmark,
             "score": tag.score,
+            "confidence": tag.confidence,
             "evidence": tag.evidence,
         }
 

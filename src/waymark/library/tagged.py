@@ -21,7 +21,9 @@ class Tagged:
         path: the photo's file; of a RAW+JPEG pair, the one that names the sidecar.
         sha256: of the file's content when it was tagged, 64 hex digits.
         landmark: what it shows, with place, country, position and Wikidata id.
-        score: calibrated probability, 0 to 1; 1 where a person said it.
+        score: calibrated probability given that some landmark of the bundle is in the photo,
+            0 to 1; 1 where a person said it.
+        confidence: that it shows this landmark, whether or not one is in it: 0 to 1.
         unknown_score: 0 to 1, high means that no landmark of the bundle is in the photo.
         evidence: `photo` alone, `context` where neighbours decided, `person` where corrected.
         state: what a person said of it so far.
@@ -34,6 +36,7 @@ class Tagged:
     sha256: str
     landmark: Landmark
     score: float
+    confidence: float
     unknown_score: float
     evidence: Evidence
     state: State

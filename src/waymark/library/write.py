@@ -43,7 +43,7 @@ class WriteOptions:
     """What is written, and how.
 
     Attributes:
-        min_score: least score of a photo that nobody looked at yet; None leaves those out.
+        min_score: least confidence of a photo that nobody looked at yet; None leaves those out.
         gps: estimate a position where photo and sidecar have none.
         style: name of a new sidecar: `photo.jpg.xmp`, or Adobe's `photo.xmp`.
         language: of the landmark's name in keywords.
@@ -69,12 +69,12 @@ class WriteOptions:
 
 
 def is_wanted(tagged: Tagged, options: WriteOptions) -> bool:
-    """Say whether a photo is to be written: a person said so, or its score is high enough."""
+    """Say whether a photo is to be written: a person said so, or it is sure enough."""
     if tagged.state in _NEVER:
         return False
     if tagged.state in ("approved", "corrected"):
         return True
-    return options.min_score is not None and tagged.score >= options.min_score
+    return options.min_score is not None and tagged.confidence >= options.min_score
 
 
 def plan_writes(

@@ -15,9 +15,10 @@ from starlette.concurrency import run_in_threadpool
 
 from waymark.library.store import Store
 from waymark.library.store_query import Key, landmarks_of, photos
+from waymark.library.store_queue import queue_numbers, standing
 from waymark.serve.api import reply
 from waymark.serve.library_filter import filter_of
-from waymark.serve.library_rows import PAGE, above, overview, queue, row_of, standing
+from waymark.serve.library_rows import PAGE, above, overview, row_of
 from waymark.serve.library_rows import listed as rows
 from waymark.serve.library_say import Known, approve_above, say, score_of, undo
 from waymark.serve.library_shelf import Shelf
@@ -40,6 +41,9 @@ def library_router(service: Service, shelf: Shelf) -> APIRouter:
     router = APIRouter(prefix="/api/v1/library", tags=["library"])
     known = Known(service)
 
+    async def how_far() -> dict[str, Any]:
+        return (await shelf.read(standing)).to_dict()
+
     @router.get("", summary="List photos, oldest first", responses=_READS)
     async def listed(request: Request, after: str = "", limit: int = PAGE) -> Response:
         """A page of photos. Filters: q, landmark, place, country, category, state, evidence,
@@ -59,9 +63,7 @@ def library_router(service: Service, shelf: Shelf) -> APIRouter:
     @router.get("/queue", summary="What to review next", responses=_READS)
     async def waiting() -> Response:
         """Numbers of photos that nobody has looked at, the most valuable answer first."""
-        return reply(
-            await shelf.read(lambda store: {"photos": queue(store), "standing": standing(store)})
-        )
+        return reply({"photos": await shelf.read(queue_numbers), "standing": await how_far()})
 
     @router.get("/photos/{number}", summary="See one photo's tag", responses=_READS)
     async def one(number: int) -> Response:
@@ -106,7 +108,7 @@ def library_router(service: Service, shelf: Shelf) -> APIRouter:
         together."""
         form = await read_form(request)
         changed = await say(shelf, known, form.fields)
-        return reply({"changed": changed, "standing": await shelf.read(standing)})
+        return reply({"changed": changed, "standing": await how_far()})
 
     @router.post(
         "/approve-above",
@@ -118,14 +120,14 @@ def library_router(service: Service, shelf: Shelf) -> APIRouter:
         """Approve what a filter holds; `expected` is the number that /above told."""
         form = await read_form(request)
         changed = await approve_above(shelf, form.fields)
-        return reply({"changed": changed, "standing": await shelf.read(standing)})
+        return reply({"changed": changed, "standing": await how_far()})
 
     @router.post("/undo", summary="Take back what was said last", responses=_WRITES)
     async def undone(request: Request) -> Response:
         """Go back one press; as often as there were presses."""
         await read_press(request)
         done = await undo(shelf)
-        return reply({**done, "standing": await shelf.read(standing)})
+        return reply({**done, "standing": await how_far()})
 
     return router
 

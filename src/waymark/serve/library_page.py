@@ -15,6 +15,7 @@ from waymark.gazetteer import load_gazetteer
 from waymark.gazetteer_country import country_table
 from waymark.library.store import Store
 from waymark.library.store_query import landmarks_of
+from waymark.library.store_queue import queue_numbers, standing
 from waymark.serve import outline
 from waymark.serve.library_api import details, key_of
 from waymark.serve.library_filter import (
@@ -25,7 +26,7 @@ from waymark.serve.library_filter import (
     query_of,
 )
 from waymark.serve.library_more import press, show
-from waymark.serve.library_rows import listed, queue, standing
+from waymark.serve.library_rows import listed
 from waymark.serve.library_say import Known, say, undo
 from waymark.serve.library_shelf import Shelf
 from waymark.serve.pages import MOST_NAMES
@@ -84,7 +85,7 @@ def library_pages(service: Service, shelf: Shelf) -> APIRouter:
             raise Problem(404, "not-found", "the library has no such photo.", None)
 
         def ask(store: Store) -> dict[str, Any]:
-            first = [int(number)] if number else queue(store, limit=1)
+            first = [int(number)] if number else queue_numbers(store, limit=1)
             photo = details(store, first[0]) if first else None
             return {"photo": photo, "standing": standing(store)}
 

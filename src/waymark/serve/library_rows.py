@@ -1,4 +1,4 @@
-"""What the pages ask of the library: rows to show, what a filter holds, what to review next.
+"""What the pages ask of the library: rows to show, what a filter holds.
 
 In:  a `Store`.
 Out: plain JSON values. A path is only told, never taken.
@@ -18,7 +18,6 @@ from waymark.library.store_query import Filter, Key, Listed, keys, landmarks_of,
 
 PAGE = 100  # photos
 _BATCH = 10_000
-_CANDIDATES = 20_000  # least sure photos, among which the most valuable are looked for
 _FACTS = ("id", "name", "local_name", "place", "country", "category", "lat", "lon", "wikidata")
 
 
@@ -43,6 +42,7 @@ def row_of(photo: Listed, names: dict[str, Landmark] | None = None) -> dict[str,
         "taken": photo.taken and photo.taken.isoformat(sep=" ", timespec="minutes")[:16],
         "landmark": photo.landmark and {key: getattr(photo.landmark, key) for key in _FACTS},
         "score": photo.score,
+        "confidence": photo.confidence,
         "unknown_score": photo.unknown_score,
         "evidence": photo.evidence,
         "state": photo.state,
@@ -113,62 +113,6 @@ def _count(store: Store, numbers: Sequence[int], counts: dict[int, int]) -> None
         counts[landmark] = counts.get(landmark, 0) + count
 
 
-def queue(store: Store, *, limit: int = 200) -> list[int]:
-    """Return the photos that nobody has looked at, the most valuable answer first.
-
-    An answer is worth more where it is less sure what it will be (the chance that the tag is
-    right is nearer to a half; a GPS position that agrees makes it surer, one that does not
-    leaves it open), and where it tells of more: photos of the same landmark and day take an
-    answer as evidence. Of such a day, the second photo is worth half of the first, and so on.
-    """
-    columns = "id, landmark, moment / 86400, score, unknown_score, gps_says"
-    free = "state = 'new' AND landmark IS NOT NULL AND missing = 0 AND error IS NULL"
-    found = store.connection.execute(
-        f"SELECT {columns} FROM photo WHERE {free} ORDER BY score LIMIT {_CANDIDATES}"
-    ).fetchall()
-    together: dict[tuple[int, int], int] = {}
-    for row in found:
-        together[row[1:3]] = together.get(row[1:3], 0) + 1
-    worth = []
-    for number, landmark, day, score, unknown, says in found:
-        chance = (score or 0.0) * (1 - (unknown or 0.0))
-        chance = 1 - (1 - chance) / 4 if says == "agree" else chance
-        chance = 0.5 if says == "disagree" else chance
-        doubt = 1 - abs(2 * chance - 1)
-        worth.append((doubt * (1 + together[landmark, day]) ** 0.5, -number, (landmark, day)))
-    worth.sort(reverse=True)
-    seen: dict[tuple[int, int], int] = {}
-    ranked = []
-    for value, number, group in worth:
-        seen[group] = seen.get(group, 0) + 1
-        ranked.append((value / seen[group], number))
-    ranked.sort(reverse=True)
-    return [-number for _, number in ranked[:limit]]
-
-
-def standing(store: Store) -> dict[str, Any]:
-    """Say how far the review is, and what an undo would take back."""
-    counts = dict(
-        store.connection.execute(
-            "SELECT state, count(*) FROM photo WHERE missing = 0 AND "
-            "(landmark IS NOT NULL OR state != 'new') GROUP BY state"
-        ).fetchall()
-    )
-    row = store.connection.execute(
-        "SELECT count(*), min(review.photo), max(review.state), max(landmark.name) FROM review "
-        "LEFT JOIN landmark ON landmark.id = review.landmark "
-        "WHERE act = (SELECT max(act) FROM review)"
-    ).fetchone()
-    last = None
-    if row[0]:
-        last = {"photos": row[0], "photo": row[1], "state": row[2], "name": row[3]}
-    return {
-        "left": counts.get("new", 0),
-        "done": sum(count for state, count in counts.items() if state != "new"),
-        "last": last,
-    }
-
-
 def above(store: Store, wanted: Filter, score: float) -> list[int]:
     """Return the photos of a filter that a bulk approval above a score would approve."""
     numbers = [number for _, number in _keys(store, wanted)]
@@ -179,7 +123,7 @@ def above(store: Store, wanted: Filter, score: float) -> list[int]:
             number
             for (number,) in store.connection.execute(
                 f"SELECT id FROM photo WHERE id IN ({listed}) AND state = 'new' AND missing = 0 "
-                "AND landmark IS NOT NULL AND score >= ?",
+                "AND landmark IS NOT NULL AND confidence >= ?",
                 [score],
             )
         ]

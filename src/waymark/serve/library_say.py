@@ -11,8 +11,9 @@ from typing import Any
 
 from waymark.library.store import Store
 from waymark.library.store_query import landmarks_of
+from waymark.library.store_queue import standing
 from waymark.serve.library_filter import filter_of
-from waymark.serve.library_rows import above, standing
+from waymark.serve.library_rows import above
 from waymark.serve.library_shelf import Shelf
 from waymark.serve.problems import Problem
 from waymark.serve.service import Service
@@ -94,8 +95,8 @@ async def undo(shelf: Shelf) -> dict[str, Any]:
     """Take back what was said last; return how many photos that was, and one of them."""
 
     def take_back(store: Store) -> dict[str, Any]:
-        last = standing(store)["last"]
-        return {"undone": store.undo_review(), "photo": last and last["photo"]}
+        last = standing(store).last
+        return {"undone": store.undo_review(), "photo": last and last.photo}
 
     return await shelf.write(take_back)
 

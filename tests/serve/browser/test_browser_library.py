@@ -163,6 +163,7 @@ def test_the_grid_finds_and_opens(
     """Filters act at once, the map too; what is gone is said; a photo opens in the review."""
     page = visit(f"{shelf}/library", look[0], color_scheme=look[1])
     page.wait_for_selector("#status:has-text('8 photos.')")
+    page.wait_for_selector("#grid [data-photo]")  # before, cells are blank
     until(page, "[...document.querySelectorAll('#grid img')].every((one) => one.naturalWidth)")
     assert page.locator("#grid .cell").count() == 8
     assert page.locator("#grid .lost").all_inner_texts() == ["The file is gone"]

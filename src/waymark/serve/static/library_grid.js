@@ -17,7 +17,7 @@ export function called(photo) {
 }
 
 function told(photo) {
-  const sure = STATES[photo.state] ?? (photo.landmark && photo.score !== null ? percent(photo.score) : "");
+  const sure = STATES[photo.state] ?? (photo.landmark && photo.confidence !== null ? percent(photo.confidence) : "");
   return photo.evidence === "context" ? [sure, "by its neighbours"].filter(Boolean).join(" · ") : sure;
 }
 
