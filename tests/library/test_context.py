@@ -200,8 +200,8 @@ def fill(store: Store, shots: Sequence[Shot]) -> None:
             own = alone([(n, s) for n, s in guesses], each.unknown_score, 0.5)
             connection.execute(
                 "INSERT INTO photo (path, size, mtime_ns, inode, beside, moment, taken, bundle, "
-                "guesses, unknown_score, lat, lon, landmark, score, confidence, evidence, tagged_at) "
-                "VALUES (?, 1, 1, 1, '', ?, ?, 'b', ?, ?, ?, ?, ?, ?, ?, ?, "
+                "guesses, unknown_score, lat, lon, landmark, score, confidence, evidence, "
+                "tagged_at) VALUES (?, 1, 1, 1, '', ?, ?, 'b', ?, ?, ?, ?, ?, ?, ?, ?, "
                 "'2024-01-01T00:00:00+00:00')",
                 [
                     f"/{index:06}".encode(), each.moment or 0,

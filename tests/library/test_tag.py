@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -191,6 +192,26 @@ def test_another_bundle_recognises_all_again(
     }
     assert after["0.jpg"].state == "corrected"
     assert after["0.jpg"].landmark == store.landmark("landmark-3")
+
+
+def test_a_rejected_tag_stands_until_another_is_found(
+    run: Run, store: Store, bundle: Path, tmp_path: Path
+) -> None:
+    """A bundle that says the same again is not heard; one that was taught better is."""
+    run()
+    first = listed(store)["0.jpg"]
+    assert first.landmark is not None
+    store.reject([first.id])
+    again, better = tmp_path / "again.waymark", tmp_path / "better.waymark"
+    write_bundle(again, replace(read_bundle(bundle), card="another file, the same head"))
+    write_bundle(better, tiny_bundle(4, seed=9))
+
+    for file, state in ((again, "rejected"), (better, "new"), (again, "rejected")):
+        run(bundle=Recogniser.from_bundle(file, unknown_threshold=1.0))
+        found = listed(store)["0.jpg"]
+        assert found.state == state
+        assert found.landmark is not None
+        assert (found.landmark.id == first.landmark.id) == (state == "rejected")
 
 
 def test_another_threshold_decides_anew_without_reading(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import csv
+import re
 import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from waymark.dataset.index import read_dataset
 from waymark.gazetteer import Landmark
 from waymark.library.store import Store
 from waymark.serve import library_shelf
@@ -212,17 +211,11 @@ def test_a_library_that_goes_away_is_told(client: TestClient, library: Path) -> 
 
 
 def test_what_was_said_can_be_taught(client: TestClient, library: Path) -> None:
-    """The manifest reads back as a dataset of the photos that were approved or corrected."""
+    """The page counts it, and names the command that reads the library as a dataset."""
+    assert "Approve or correct photos first" in client.get("/library/teach").text
     said(client, "approved", "1")
     said(client, "corrected", "5", landmark="Eiffel Tower")
     said(client, "rejected", "2")
-    answer = client.get("/library/waymark-teach.csv")
-    assert "attachment" in answer.headers["content-disposition"]
-    table = library.parent / "photos" / "waymark-teach.csv"
-    table.write_text(answer.text, encoding="utf-8")
-    dataset = read_dataset(table)
-    assert [photo.path.name for photo in dataset.photos] == ["0.jpg", "petra.jpg"]
-    assert {photo.label for photo in dataset.photos} == {"eiffel_tower"}
-    only = client.get("/library/waymark-teach.csv?only=corrected").text
-    assert [row["path"] for row in csv.DictReader(only.splitlines())] == ["petra.jpg"]
-    assert str(library.parent / "photos") in client.get("/library/teach").text
+    page = client.get("/library/teach").text
+    assert "2 photos of 1 landmark " in page
+    assert re.search(r"waymark teach \S+ \S*library.sqlite --out better.waymark", page)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def evaluate(
     bundle: Annotated[str, typer.Argument(help="`world`, a .waymark file or a run.")],
-    dataset: Annotated[Path, typer.Argument(help="Folder or manifest of photos with labels.")],
+    dataset: Annotated[Path, typer.Argument(help="Folder, manifest or reviewed library.")],
     *,
     split: Annotated[
         str | None, typer.Option(metavar="S", help="train, val, test or all; test by default.")
@@ -42,15 +42,15 @@ def evaluate(
 ) -> None:
     """Measure a bundle: accuracy with its interval, calibration, and honesty about unknowns."""
     import waymark
+    from waymark.cli.dataset import read
     from waymark.cli.progress import bar
-    from waymark.dataset.index import read_dataset
     from waymark.evaluation.evaluate import evaluate as measure
 
     if report is not None:
         from waymark.evaluation.report import check_vacant, write_report
 
         check_vacant(report)
-    photos = read_dataset(dataset, levels=levels, negatives=negatives)
+    photos = read(dataset, levels=levels, negatives=negatives)
     recogniser = waymark.load(bundle, tta=tta, fast=fast)
     with bar() as progress:
         measured = measure(

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def teach(
     bundle: Annotated[str, typer.Argument(help="`world`, a .waymark file or a run.")],
-    dataset: Annotated[Path, typer.Argument(help="Folder or manifest of photos with labels.")],
+    dataset: Annotated[Path, typer.Argument(help="Folder, manifest or reviewed library.")],
     *,
     out: Annotated[Path, typer.Option(metavar="B2", help="The new bundle's file.")],
     levels: Annotated[
@@ -32,14 +32,14 @@ def teach(
     import sys
 
     from waymark.bundle.format import find_bundle, read_bundle
+    from waymark.cli.dataset import read
     from waymark.cli.progress import bar
-    from waymark.dataset.index import read_dataset
     from waymark.training.teach import save_taught, vacant
     from waymark.training.teach import teach as start
 
     vacant(out)
     parent = read_bundle(bundle)
-    photos = read_dataset(dataset, levels=levels, negatives=negatives, landmarks=landmarks)
+    photos = read(dataset, levels=levels, negatives=negatives, landmarks=landmarks)
     with bar() as progress:
         command = "waymark " + shlex.join(sys.argv[1:])
         taught = start(parent, photos, slim=slim, command=command, progress=progress)

@@ -18,7 +18,7 @@ BUNDLE = "world"
 
 
 def train(
-    dataset: Annotated[Path, typer.Argument(help="Folder or manifest of photos with labels.")],
+    dataset: Annotated[Path, typer.Argument(help="Folder, manifest or reviewed library.")],
     *,
     recipe: Annotated[str, typer.Option(metavar="NAME|FILE", help="How to train.")] = "linear",
     settings: Annotated[
@@ -65,8 +65,8 @@ def train(
     from contextlib import ExitStack
 
     from waymark.cli import train_checks as checks
+    from waymark.cli.dataset import read
     from waymark.cli.progress import bar
-    from waymark.dataset.index import read_dataset
     from waymark.progress import silent
     from waymark.training.processes import from_main, is_main
     from waymark.training.recipe import parse_setting
@@ -85,7 +85,7 @@ def train(
         resume=resume,
         tensorboard=tensorboard,
     )
-    photos = read_dataset(dataset, levels=levels, negatives=negatives, landmarks=landmarks)
+    photos = read(dataset, levels=levels, negatives=negatives, landmarks=landmarks)
     if overfit:
         checks.overfit(photos, chosen, weights)
     if lr_find:

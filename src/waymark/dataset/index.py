@@ -191,10 +191,33 @@ def read_dataset(
             f"{path} does not exist; expected a folder of photos or a manifest (.csv, .parquet)."
         )
     if negatives is not None:
-        dataset = _add_negatives(dataset, Path(negatives))
+        dataset = add_negatives(dataset, Path(negatives))
     if not dataset.photos:
         raise DatasetError(_nothing_in(path, dataset))
     return with_places(dataset, None if landmarks is None else Path(landmarks))
+
+
+def add_negatives(dataset: Dataset, folder: Path) -> Dataset:
+    """Return the dataset with the photos of a folder of any depth as further negatives.
+
+    Raises:
+        DatasetError: there is no photo in it.
+    """
+    paths, skipped = list_photos(folder)
+    if not paths:
+        raise DatasetError(f"{folder} has no photos; --negatives wants a folder with some in it.")
+    known = {path.resolve() for path in (*dataset.negatives, *(p.path for p in dataset.photos))}
+    paths = [path for path in paths if path.resolve() not in known]
+    tops = (path.relative_to(folder).parts[0].lower() for path in paths)
+    splits = tuple(_SPLIT_OF_FOLDER.get(top) for top in tops)
+    before = dataset.negative_splits or (None,) * len(dataset.negatives)
+    together = before + splits
+    return replace(
+        dataset,
+        negatives=dataset.negatives + tuple(paths),
+        skipped=dataset.skipped + tuple(skipped),
+        negative_splits=together if any(together) else (),
+    )
 
 
 def list_photos(folder: str | Path) -> tuple[list[Path], list[Skipped]]:
@@ -347,24 +370,6 @@ def _name_photos(
             )
         )
     return tuple(photos)
-
-
-def _add_negatives(dataset: Dataset, folder: Path) -> Dataset:
-    paths, skipped = list_photos(folder)
-    if not paths:
-        raise DatasetError(f"{folder} has no photos; --negatives wants a folder with some in it.")
-    known = {path.resolve() for path in (*dataset.negatives, *(p.path for p in dataset.photos))}
-    paths = [path for path in paths if path.resolve() not in known]
-    tops = (path.relative_to(folder).parts[0].lower() for path in paths)
-    splits = tuple(_SPLIT_OF_FOLDER.get(top) for top in tops)
-    before = dataset.negative_splits or (None,) * len(dataset.negatives)
-    together = before + splits
-    return replace(
-        dataset,
-        negatives=dataset.negatives + tuple(paths),
-        skipped=dataset.skipped + tuple(skipped),
-        negative_splits=together if any(together) else (),
-    )
 
 
 def _level_names(levels: str | None) -> tuple[str, ...] | None:

@@ -27,6 +27,7 @@ _ORIGINS = {
     LANDMARKS_FILE: f"from {LANDMARKS_FILE}",
     "gazetteer": "from the gazetteer",
     "dataset": "from the dataset",
+    "library": "from the library",
     "photos": "estimated from photos",
     "unknown": "unknown",
 }

@@ -1,89 +1,80 @@
-"""What a person said of the library, as a manifest that `waymark teach` learns from.
+"""What a person said of a library, as a dataset: `teach`, `train` and `evaluate` take it.
 
 In:  a `Store` whose photos were approved and corrected.
-Out: rows of a CSV, with paths that are relative to a folder: the table must lie there.
+Out: a `Dataset` of these photos; those that were said to show no landmark are its negatives.
 """
 
 from __future__ import annotations
 
-import csv
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
-from io import StringIO
 from pathlib import Path
 
-from waymark.dataset.manifest import escaped
+from waymark.dataset.index import Dataset, Photo, Skipped, printable, why_not_photo
+from waymark.gazetteer import Landmark
 from waymark.library.raw import KINDS
-from waymark.library.store import Store
-
-COLUMNS = ("path", "label", "category", "place")
+from waymark.library.store import LANDMARK_COLUMNS, Store, landmark_of
 
 
-@dataclass(frozen=True, kw_only=True)
-class Lessons:
-    """Photos to learn from.
+def lessons(store: Store) -> Dataset:
+    """Collect the photos of which a person has said what they show; of copies, one.
 
-    Attributes:
-        folder: where the table must lie; None where there are none.
-        rows: path, label, category, place; copies of a photo stand there once.
-        landmarks: their number.
-        left_out: photos that no table of text can name, or that are RAW without a JPEG.
+    RAW files without a JPEG beside them, which training does not read, and photos that are
+    gone are among `skipped`.
     """
-
-    folder: Path | None
-    rows: tuple[tuple[str, str, str, str], ...]
-    landmarks: int
-    left_out: int
-
-    def csv(self) -> Iterator[str]:
-        """Yield the table."""
-        out = StringIO()
-        writer = csv.writer(out, lineterminator="\n")
-        for row in (COLUMNS, *self.rows):
-            writer.writerow([escaped(cell) for cell in row])
-            yield out.getvalue()
-            out.seek(0)
-            out.truncate()
-
-
-def lessons(store: Store, *, corrected_only: bool = False) -> Lessons:
-    """Collect the photos whose landmark a person has said.
-
-    Args:
-        store: the library.
-        corrected_only: leave out what was right before, and only approved.
-    """
-    states = "('corrected')" if corrected_only else "('approved', 'corrected')"
     with store.faults():
-        found = store.connection.execute(
-            "SELECT photo.path, landmark.key, landmark.category, landmark.place, photo.format "
-            "FROM photo JOIN landmark ON landmark.id = photo.landmark "
-            f"WHERE photo.state IN {states} AND photo.missing = 0 AND photo.error IS NULL "
+        rows = store.connection.execute(
+            f"SELECT photo.path, photo.format, {LANDMARK_COLUMNS} FROM photo "
+            "JOIN landmark ON landmark.id = photo.landmark "
+            "WHERE photo.state IN ('approved', 'corrected') AND photo.error IS NULL "
             "GROUP BY coalesce(photo.sha256, photo.id) ORDER BY photo.path"
         ).fetchall()
-    kept = []
-    for path, key, category, place, form in found:
-        name = os.fsdecode(path)
-        if form not in KINDS and _is_text(name):
-            kept.append((name, key, category or "", place or ""))
-    if not kept:
-        return Lessons(folder=None, rows=(), landmarks=0, left_out=len(found))
-    folder = os.path.commonpath([os.path.dirname(row[0]) for row in kept])  # noqa: PTH120
-    return Lessons(
-        folder=Path(folder),
-        rows=tuple((os.path.relpath(row[0], folder), *row[1:]) for row in kept),
-        landmarks=len({row[1] for row in kept}),
-        left_out=len(found) - len(kept),
+        without = store.connection.execute(
+            "SELECT path, format FROM photo WHERE state = 'not-a-landmark' AND error IS NULL "
+            "GROUP BY coalesce(sha256, id) ORDER BY path"
+        ).fetchall()
+    photos, negatives, skipped, landmarks = [], [], list[Skipped](), {}
+    for path, form, *columns in rows:
+        file = _usable(path, form, skipped)
+        if file is not None:
+            landmark = landmark_of(columns)
+            landmarks[landmark.id] = landmark
+            photos.append(
+                Photo(
+                    path=file, label=landmark.id, category=landmark.category, place=landmark.place
+                )
+            )
+    for path, form in without:
+        file = _usable(path, form, skipped)
+        if file is not None:
+            negatives.append(file)
+    return Dataset(
+        root=store.path.parent,
+        name=store.path.stem,
+        photos=tuple(photos),
+        negatives=tuple(negatives),
+        skipped=tuple(skipped),
+        landmarks=landmarks,
+        places_from={key: "library" for key, each in landmarks.items() if each.lat is not None},
     )
 
 
-def _is_text(name: str) -> bool:
-    """Say whether a cell of a table can hold a name, so that it comes back as it was."""
-    if name != name.strip() or any(not c.isprintable() for c in name):
-        return False
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+def count_lessons(store: Store) -> dict[Landmark, int]:
+    """Return how many photos of each landmark there are to learn from, most first."""
+    with store.faults():
+        rows = store.connection.execute(
+            f"SELECT count(DISTINCT coalesce(photo.sha256, photo.id)), {LANDMARK_COLUMNS} "
+            "FROM photo JOIN landmark ON landmark.id = photo.landmark "
+            "WHERE photo.state IN ('approved', 'corrected') AND photo.error IS NULL "
+            "AND photo.missing = 0 GROUP BY landmark.id ORDER BY 1 DESC, landmark.name"
+        ).fetchall()
+    return {landmark_of(columns): count for count, *columns in rows}
+
+
+def _usable(path: bytes, form: str | None, skipped: list[Skipped]) -> Path | None:
+    """Return a photo's file; or None, with the reason among `skipped`."""
+    file = Path(os.fsdecode(path))
+    reason = "a RAW file without a JPEG beside it" if form in KINDS else why_not_photo(file)
+    if reason is None:
+        return file
+    skipped.append(Skipped(printable(file), reason or "missing, or not a photo", file))
+    return None

@@ -97,6 +97,17 @@ def below(paths: Iterable[str | os.PathLike[str] | bytes]) -> tuple[str, list[by
     return f"({' OR '.join(parts) or '0'})", [*ends, *files]
 
 
+def is_library(path: Path) -> bool:
+    """Say whether a file is a library of waymark's, by its first bytes."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(72)
+    except OSError:
+        return False
+    # https://www.sqlite.org/fileformat.html, 1.3: the application's id stands at 68
+    return head.startswith(b"SQLite format 3\0") and head[68:] == APPLICATION.to_bytes(4, "big")
+
+
 class Store:
     """An open library.
 

@@ -111,8 +111,8 @@ class Saver:
             self.reused += 1
         else:
             values = self._values(reading, result.prediction)
-        if own is not None and own["state"] != "new" and _same_picture(own, values):
-            values |= {name: own[name] for name in _TAG}
+        if own is not None and _same_picture(own, values):
+            values |= _judged(connection, own, values)
         values |= self._around(result, values, reading)
         values |= {
             "size": reading.size,
@@ -212,6 +212,34 @@ def _facts_of(row: Mapping[str, Any]) -> dict[str, Any]:
         "lon": row["lon"] if gps else None,
         "gps_from": "exif" if gps else None,
     }
+
+
+def _judged(
+    connection: sqlite3.Connection, own: Mapping[str, Any], values: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the columns that follow from what a person said of the picture before.
+
+    A judgement stays. But where a tag was rejected and another landmark is found now, such as
+    one taught since, that is new; what was rejected is never named again, nor brought back by
+    neighbours.
+    """
+    kept = {name: own[name] for name in _TAG}
+    if own["state"] not in ("new", "rejected"):
+        return kept
+    rows = connection.execute(
+        "SELECT landmark FROM review WHERE photo = ? AND state = 'rejected'", [own["id"]]
+    )
+    rejected = {landmark for (landmark,) in rows}
+    if own["state"] == "rejected":
+        rejected.add(own["landmark"])
+        if values["landmark"] is None or values["landmark"] in rejected:
+            return kept
+    elif not rejected:
+        return {}
+    if values["landmark"] in rejected:
+        return {"state": "rejected"}
+    guesses = [guess for guess in json.loads(values["guesses"] or "[]") if guess[0] not in rejected]
+    return {"guesses": json.dumps(guesses, separators=(",", ":"))}
 
 
 def _same_picture(own: Mapping[str, Any], values: Mapping[str, Any]) -> bool:

@@ -1,21 +1,21 @@
-"""The library's other pages: bulk approval, the manifest to teach with; and how all are made.
+"""The library's other pages: bulk approval, what there is to teach; and how all are made.
 
 In:  requests of a browser, with JavaScript or without.
-Out: HTML, and a CSV.
+Out: HTML.
 """
 
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
-from starlette.responses import StreamingResponse
 
 from waymark.dataset.index import printable
-from waymark.library.lessons import lessons
+from waymark.library.lessons import count_lessons
 from waymark.serve.library_filter import (
     EVIDENCE_WORDS,
     FIELDS,
@@ -61,23 +61,17 @@ def library_more(service: Service, shelf: Shelf) -> APIRouter:
 
     @router.get("/library/teach")
     async def learn(request: Request) -> Response:
-        found = await shelf.read(lessons)
-        folder = found.folder and printable(found.folder)
+        counts = await shelf.read(count_lessons)
+        known = {one.id for one in service.recogniser.bundle.manifest.landmarks}
+        file = service.bundle_file
+        words = ["waymark", "teach", "world" if file is None else printable(file)]
         return show(
             request,
             service,
             "library_teach.html",
-            lessons=found,
-            folder=folder,
-            count=len(found.rows),
-        )
-
-    @router.get("/library/waymark-teach.csv")
-    async def manifest(only: str = "") -> Response:
-        found = await shelf.read(lambda store: lessons(store, corrected_only=only == "corrected"))
-        name = "attachment; filename=waymark-teach.csv"
-        return StreamingResponse(
-            found.csv(), media_type="text/csv; charset=utf-8", headers={"Content-Disposition": name}
+            rows=[(one, count, one.id in known) for one, count in counts.items()],
+            count=sum(counts.values()),
+            command=shlex.join([*words, printable(shelf.file), "--out", "better.waymark"]),
         )
 
     return router
