@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -45,6 +47,33 @@ def test_a_store_offers_what_content_must_tell(photos: Path) -> None:
     local = {n for p in list_parts(find_place(photos)) for n in p.names}
 
     assert by_store == {"thing", *local}
+
+
+class Google:
+    """Google's store as pyarrow lists it: files, but no prefix that is not an object itself."""
+
+    type_name = "gcs"
+
+    def __init__(self, root: Path) -> None:
+        self._all = store(root)
+
+    def get_file_info(self, selector: fs.FileSelector) -> list[fs.FileInfo]:
+        """List what a prefix holds."""
+        return [entry for entry in self._all.get_file_info(selector) if entry.is_file]
+
+
+def test_prefixes_that_google_does_not_list_are_found(photos: Path) -> None:
+    """The parts are those of any other store."""
+    ours, other = Google(photos.parent), store(photos.parent)
+    by_google, by_other = (
+        list(list_parts(find_place("s3://photos", filesystem=each), part_photos=3))
+        for each in (ours, other)
+    )
+
+    key = attrgetter("prefix", "number")
+    assert sorted(by_google, key=key) == sorted(by_other, key=key)
+    prefixes = [prefix for prefix, _ in groupby(by_google, attrgetter("prefix"))]
+    assert len(prefixes) == len(set(prefixes)) > 3
 
 
 def test_a_changed_photo_changes_its_part(photos: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from waymark.errors import ConfigError, MissingExtra
-from waymark.scale.place import as_typed, find_place
+from waymark.scale.place import as_typed, find_place, without_keys
 
 pytest.importorskip("pyarrow")
 
@@ -33,6 +33,14 @@ def test_an_object_store_is_no_folder() -> None:
     assert place.path == "bucket/some/prefix"
     assert place.child("a/b.jpg") == "bucket/some/prefix/a/b.jpg"
     assert place.name("a/b.jpg") == "s3://bucket/some/prefix/a/b.jpg"
+
+
+def test_keys_in_an_address_are_not_shown() -> None:
+    """Neither those before the bucket nor those among the options."""
+    address = "s3://key:secret@bucket/a@b?access_key=key"
+
+    assert without_keys(address) == "s3://bucket/a@b"
+    assert without_keys("photos/a") == "photos/a"
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ def tag_ray(
         without: options that were given and belong to the local engine.
     """
     from waymark.cli.tag_progress import tag_bar
-    from waymark.scale.place import as_typed, find_place
+    from waymark.scale.place import as_typed, find_place, without_keys
     from waymark.scale.results import read_lines
     from waymark.scale.tag import tag_at_scale
 
@@ -66,11 +66,13 @@ def tag_ray(
     for count, what in left:
         if count:
             typer.echo(f"{count:,} {what}", err=as_json)
-    typer.echo(f"results: {shown(target)}", err=as_json)
+    typer.echo(f"results: {shown(without_keys(target))}", err=as_json)
     if report.failed or report.unfinished:
         raise typer.Exit(1)
 
 
 def _named_after(where: str) -> str:
-    last = re.sub(r"[^A-Za-z0-9._-]+", "-", where.rstrip("/").rpartition("/")[2])
+    from waymark.scale.place import without_keys
+
+    last = re.sub(r"[^A-Za-z0-9._-]+", "-", without_keys(where).rpartition("/")[2])
     return f"tags-{last.lstrip('.-') or 'photos'}"

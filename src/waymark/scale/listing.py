@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from waymark.dataset.index import list_photos
@@ -33,6 +34,7 @@ _OTHER_SUFFIXES = frozenset(
     (".mp3", ".m4a", ".wav", ".xmp", ".json", ".txt", ".aae", ".csv", ".xml", ".html", ".htm"),
     (".pdf", ".zip", ".gz", ".tar", ".db", ".md", ".ini", ".parquet"),
 )
+_HIDDEN = ("__MACOSX", "@eaDir")
 _LONGEST = 160  # bytes of a prefix in the name of a folder
 _PLAIN = "()+,-_."  # what needs no quoting in a path
 
@@ -125,33 +127,46 @@ def _size(path: Path) -> int:
 
 
 def _store(place: Place) -> Iterator[tuple[str, list[tuple[str, int]]]]:
-    from pyarrow import fs
-
+    """Yield the prefixes of an object store with the files in each."""
+    # of Google's store pyarrow lists files, but no prefix that is not an object of its own:
+    # https://github.com/apache/arrow/issues/35993
+    deep = place.filesystem.type_name == "gcs"
     waiting = [""]
     while waiting:
         prefix = waiting.pop()
-        path = place.child(prefix) if prefix else place.path
-        try:
-            found = place.filesystem.get_file_info(fs.FileSelector(path, recursive=False))
-        except OSError as error:
-            reason = " ".join(str(error).split())[:200]
-            where = place.name(prefix) if prefix else place.shown
-            raise ConfigError(
-                f"{where!a} cannot be listed ({reason}). Check the address and your rights."
-            ) from error
-        folders, files = [], []
-        for entry in found:
-            base = entry.base_name
-            if base.startswith(".") or not base or base in ("__MACOSX", "@eaDir"):
+        folders: list[str] = []
+        files: dict[str, list[tuple[str, int]]] = {}
+        for name, entry in _entries(place, prefix, deep=deep):
+            if any(part.startswith(".") or part in _HIDDEN for part in name.split("/")):
                 continue
-            name = f"{prefix}/{base}" if prefix else base
-            if entry.type == fs.FileType.Directory:
-                folders.append(name)
-            elif entry.type == fs.FileType.File and _may_be_photo(base):
-                files.append((name, -1 if entry.size is None else int(entry.size)))
+            full = f"{prefix}/{name}" if prefix else name
+            if entry.is_file and _may_be_photo(full):
+                size = -1 if entry.size is None else int(entry.size)
+                files.setdefault(full.rpartition("/")[0], []).append((full, size))
+            elif not entry.is_file and not deep:
+                folders.append(full)
         waiting += sorted(folders, reverse=True)
-        if files:
-            yield prefix, sorted(files)
+        for parent in sorted(files):
+            yield parent, sorted(files[parent])
+
+
+def _entries(place: Place, prefix: str, *, deep: bool) -> Iterator[tuple[str, Any]]:
+    """Yield what a prefix holds, by its name from there; with `deep`, all that is below it too."""
+    from pyarrow import fs
+
+    path = place.child(prefix) if prefix else place.path
+    try:
+        found = place.filesystem.get_file_info(fs.FileSelector(path, recursive=deep))
+    except OSError as error:
+        reason = " ".join(str(error).split())[:200]
+        where = place.name(prefix) if prefix else place.shown
+        raise ConfigError(
+            f"{where!a} cannot be listed ({reason}). Check the address and your rights."
+        ) from error
+    for entry in found:
+        name = entry.path[len(path) :].strip("/") if deep else entry.base_name
+        if name:
+            yield name, entry
 
 
 def _may_be_photo(name: str) -> bool:

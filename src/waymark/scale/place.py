@@ -81,10 +81,12 @@ def find_place(where: str | os.PathLike[str], *, filesystem: Any = None) -> Plac
             f"{address!a} cannot be used ({reason}); expected a folder, s3://bucket/prefix or "
             "gs://bucket/prefix."
         ) from error
-    # the options of an address, which may be keys, are not shown
-    return Place(
-        shown=address.partition("?")[0].rstrip("/"), filesystem=found, path=path, local=False
-    )
+    return Place(shown=without_keys(address), filesystem=found, path=path, local=False)
+
+
+def without_keys(address: str) -> str:
+    """Return an address without what may be keys: its options, and the user before the bucket."""
+    return re.sub(r"(?<=://)[^/]*@", "", address.partition("?")[0]).rstrip("/")
 
 
 def as_typed(where: Path | str) -> str:
