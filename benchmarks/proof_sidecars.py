@@ -5,7 +5,8 @@
 A third is made by exiftool, the others by hand (`sidecar_shapes.py`). For each:
 
 - merged: exiftool says all that it said before, with ours beside it; exiv2 reads it;
-- the text of before is all there, in its order (but for the few lists that had to be opened);
+- the text of before is all there, in its order (but for the few lists that had to be opened),
+  and so is its canonical XML, tag by tag; without ours the canonical XML is that of before;
 - the same again changes nothing; undo gives the very bytes of before;
 - edited by exiftool or exiv2 in between, what undo leaves is what that program makes of the
   sidecar that waymark never touched, by exiftool's full output.
@@ -20,16 +21,20 @@ import re
 import subprocess
 import tempfile
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from lxml import etree
 
 from sidecar_shapes import by_exiftool, by_hand, exiftool_says
 from waymark.errors import SidecarError
 from waymark.gazetteer import Landmark
 from waymark.library.sidecar import Merged, merge, take_back
+from waymark.library.sidecar_forms import HIERARCHY, SUBJECT, TAGS
 from waymark.library.sidecar_mark import Mark, mark_of
+from waymark.library.sidecar_parse import RDF
 from waymark.library.sidecar_text import decode_sidecar
 from waymark.library.tagged import Tagged
 
@@ -37,6 +42,7 @@ EIFFEL = Landmark(
     id="eiffel_tower", name="Eiffel Tower", local_name="Tour Eiffel", place="Paris", country="FR",
     category="tower", lat=48.8584, lon=2.2945, extent_m=150, wikidata="Q243",
 )  # fmt: skip
+LISTED = (SUBJECT, TAGS, HIERARCHY)  # what may have to be opened
 OURS = ("XMP-waymark", "XMP-exif:GPS")
 LISTS = {
     "XMP-dc:Subject": "subject",
@@ -91,10 +97,35 @@ def lost(
     return faults
 
 
-def holds(long: str, short: str) -> bool:
-    """Say whether all of a text is in another, in order."""
+def holds(long: Iterable[str], short: Iterable[str]) -> bool:
+    """Say whether all of a sequence is in another, in order."""
     rest = iter(long)
-    return all(letter in rest for letter in short)
+    return all(piece in rest for piece in short)
+
+
+def _remove(element: Any) -> None:
+    """Take an element out; only space may follow it."""
+    assert not (element.tail or "").strip()
+    element.getparent().remove(element)
+
+
+def canonical(data: bytes, *, less: Collection[str] = ()) -> list[str]:
+    """Return a sidecar's canonical XML (C14N 2.0) in pieces: tags, texts, comments, instructions.
+
+    White space between tags is left out, and so are properties of the names `less`.
+    """
+    text = re.sub(r"^\s*<\?xml\s.*?\?>", "", decode_sidecar(data).text, flags=re.DOTALL)
+    root = etree.fromstring(text.encode(), etree.XMLParser(encoding="utf-8", strip_cdata=False))
+    for top in list(root.iter(f"{{{RDF}}}Description")):
+        for name in less:
+            top.attrib.pop(name, None)
+            for element in top.findall(name):
+                _remove(element)
+        if less and not len(top) and not set(top.attrib) - {f"{{{RDF}}}about"}:
+            _remove(top)  # such a list, taken out of an attribute, has a description of its own
+    whole = etree.tostring(root.getroottree(), method="c14n2", with_comments=True).decode()
+    pieces = re.findall(r"<!--.*?-->|<\?.*?\?>|<[^>]*>|[^<]+", whole, re.DOTALL)
+    return [piece.strip() for piece in pieces if piece.strip()]
 
 
 def exiv2_says(file: Path, narrow: bool) -> dict[str, str]:
@@ -156,6 +187,11 @@ def prove(folder: Path, shapes: Sequence[bytes]) -> Counter[str]:
     for n, (data, one) in enumerate(zip(shapes, merged, strict=True)):
         back = take_back(one.data, one.added)
         text, theirs = decode_sidecar(one.data).text, decode_sidecar(data).text
+        opened = () if back.data == data else LISTED
+        was, now, again = (canonical(each, less=opened) for each in (data, one.data, back.data))
+        assert holds(now, was), f"{n}: its canonical XML is not all there"
+        assert again == was, f"{n}: canonical XML of before, and without ours: {was} {again}"
+        counts["canonical XML: all there, and again without ours"] += 1
         if back.data == data:
             counts["text alone gives the bytes of before"] += 1
             assert holds(text, theirs), f"{n}: its text is not all there"
