@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -81,3 +82,21 @@ def test_a_library_that_nobody_reviewed_teaches_nothing(tmp_path: Path) -> None:
     Store.open(tmp_path / "l.sqlite").close()
     with pytest.raises(DatasetError, match="waymark serve --library"):
         read(tmp_path / "l.sqlite")
+
+
+def test_landmarks_of_one_id_are_taught_apart(library: Path) -> None:
+    """Two castles are two classes, whoever called both so; one castle described anew is one."""
+    castles = [
+        replace(HALL, place="Foix", lat=42.965, lon=1.605),
+        replace(HALL, place="Conwy", lat=53.28, lon=-3.826),
+        replace(HALL, place="Conway", lat=53.28, lon=-3.826),
+    ]
+    with Store.open(library) as store:
+        for number, castle in zip((5, 6, 1), castles, strict=True):
+            store.correct(number, castle)
+        found = lessons(store)
+
+    assert {photo.path.name: photo.label for photo in found.photos} == {
+        "a.jpg": "Conwy/hall", "b.jpg": "hall", "new.jpg": "Foix/hall", "wrong.jpg": "Conwy/hall",
+    }  # fmt: skip
+    assert set(found.landmarks) == {"hall", "Foix/hall", "Conwy/hall"}

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from waymark.errors import ConfigError, LibraryError, UnknownName
 from waymark.gazetteer import Landmark
-from waymark.library.store import Store, below, default_path
+from waymark.library.store import Store, default_path
+from waymark.library.store_paths import below
 from waymark.library.store_query import Filter, every, page
 from waymark.library.store_schema import migrations
 from waymark.library.store_stats import library_stats

@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 from waymark.gazetteer import Landmark
 from waymark.library.context import WINDOW_S, Shot, Tag, alone, together
 from waymark.library.near import Point, Says, compare
-from waymark.library.store import LANDMARK_COLUMNS, Store, landmark_of
+from waymark.library.store import Store
+from waymark.library.store_landmark import all_landmarks
 from waymark.progress import Progress, silent
 
 _SLICE = 1_000  # photos decided at a time
@@ -91,7 +92,8 @@ def decide(
         store.connection.execute("CREATE TEMP TABLE window (id INTEGER PRIMARY KEY, m INTEGER)")
         reach = WINDOW_S if context else 0
         total = _gather(store, bundle, reach)
-    landmarks = _landmarks(store)
+    with store.faults():
+        landmarks = all_landmarks(store.connection)
     changed, done, after = 0, 0, (-(2**62), -1)
     while True:
         with store.transaction() as connection:
@@ -267,9 +269,3 @@ def _shot(row: _Row) -> Shot:
         said=row.landmark if row.state in ("approved", "corrected") else None,
         silent=row.state in ("rejected", "not-a-landmark"),
     )
-
-
-def _landmarks(store: Store) -> dict[int, Landmark]:
-    with store.faults():
-        rows = store.connection.execute(f"SELECT id, {LANDMARK_COLUMNS} FROM landmark").fetchall()
-    return {row[0]: landmark_of(row[1:]) for row in rows}

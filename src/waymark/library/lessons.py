@@ -7,12 +7,15 @@ Out: a `Dataset` of these photos; those that were said to show no landmark are i
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from waymark.dataset.index import Dataset, Photo, Skipped, printable, why_not_photo
 from waymark.gazetteer import Landmark
 from waymark.library.raw import KINDS
-from waymark.library.store import LANDMARK_COLUMNS, Store, landmark_of
+from waymark.library.store import Store
+from waymark.library.store_landmark import LANDMARK_COLUMNS, is_same, landmark_of
 
 
 def lessons(store: Store) -> Dataset:
@@ -23,7 +26,7 @@ def lessons(store: Store) -> Dataset:
     """
     with store.faults():
         rows = store.connection.execute(
-            f"SELECT photo.path, photo.format, {LANDMARK_COLUMNS} FROM photo "
+            f"SELECT photo.path, photo.format, photo.landmark, {LANDMARK_COLUMNS} FROM photo "
             "JOIN landmark ON landmark.id = photo.landmark "
             "WHERE photo.state IN ('approved', 'corrected') AND photo.error IS NULL "
             "GROUP BY coalesce(photo.sha256, photo.id) ORDER BY photo.path"
@@ -32,17 +35,15 @@ def lessons(store: Store) -> Dataset:
             "SELECT path, format FROM photo WHERE state = 'not-a-landmark' AND error IS NULL "
             "GROUP BY coalesce(sha256, id) ORDER BY path"
         ).fetchall()
-    photos, negatives, skipped, landmarks = [], [], list[Skipped](), {}
-    for path, form, *columns in rows:
+    photos, negatives, skipped = list[Photo](), list[Path](), list[Skipped]()
+    named = _labelled({number: landmark_of(columns) for _, _, number, *columns in rows})
+    for path, form, number, *_ in rows:
         file = _usable(path, form, skipped)
         if file is not None:
-            landmark = landmark_of(columns)
-            landmarks[landmark.id] = landmark
-            photos.append(
-                Photo(
-                    path=file, label=landmark.id, category=landmark.category, place=landmark.place
-                )
-            )
+            each = named[number]
+            photos.append(Photo(path=file, label=each.id, category=each.category, place=each.place))
+    used = {photo.label for photo in photos}
+    landmarks = {each.id: each for each in named.values() if each.id in used}
     for path, form in without:
         file = _usable(path, form, skipped)
         if file is not None:
@@ -68,6 +69,26 @@ def count_lessons(store: Store) -> dict[Landmark, int]:
             "AND photo.missing = 0 GROUP BY landmark.id ORDER BY 1 DESC, landmark.name"
         ).fetchall()
     return {landmark_of(columns): count for count, *columns in rows}
+
+
+def _labelled(found: Mapping[int, Landmark]) -> dict[int, Landmark]:
+    """Return landmarks, by number, as they are taught: no two that differ under one id."""
+    taken = {landmark.id for landmark in found.values()}
+    called: dict[str, list[Landmark]] = {}  # by the id that they share
+    named = {}
+    for number, landmark in sorted(found.items()):
+        others = called.setdefault(landmark.id, [])
+        known = next((each for each in others if is_same(each, landmark)), None)
+        if known is None:
+            label = landmark.id
+            if others:
+                names = (f"{landmark.place}/{label}", f"{number}/{label}")
+                label = next(name for name in names if name not in taken)
+                taken.add(label)
+            known = replace(landmark, id=label)
+            others.append(known)
+        named[number] = known
+    return named
 
 
 def _usable(path: bytes, form: str | None, skipped: list[Skipped]) -> Path | None:

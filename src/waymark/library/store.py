@@ -21,30 +21,21 @@ from typing import Any, Self
 from urllib.parse import quote_from_bytes
 
 from waymark.dataset.index import printable
-from waymark.errors import ConfigError, LibraryError
+from waymark.errors import LibraryError
 from waymark.gazetteer import Landmark
 from waymark.library import store_review
+from waymark.library.store_landmark import (
+    LANDMARK_COLUMNS,
+    landmark_numbers,
+    landmark_of,
+    newest_landmark,
+)
+from waymark.library.store_paths import below
 from waymark.library.store_schema import APPLICATION, migrate, migrations
 from waymark.library.tagged import Tagged
 
 WAIT_S = 60.0  # for another's transaction, each of which takes moments
 _PAGE = 500
-_MOST_PATHS = 30_000  # SQLite takes 32,766 values in one statement
-_LANDMARK = (
-    "key",
-    "name",
-    "local_name",
-    "place",
-    "country",
-    "category",
-    "lat",
-    "lon",
-    "extent_m",
-    "wikidata",
-    "estimated",
-)
-LANDMARK_COLUMNS = ", ".join(f"landmark.{name}" for name in _LANDMARK)
-"""What `landmark_of` wants, in its order."""
 
 
 def default_path() -> Path:
@@ -57,44 +48,6 @@ def default_path() -> Path:
 def now() -> str:
     """Return the time, to the second, with its offset from UTC."""
     return datetime.now().astimezone().isoformat(timespec="seconds")
-
-
-def landmark_of(row: Sequence[Any]) -> Landmark:
-    """Make a landmark of a row's `LANDMARK_COLUMNS`."""
-    values = dict(zip(_LANDMARK, row, strict=True))
-    return Landmark(id=values.pop("key"), **values | {"estimated": bool(values["estimated"])})
-
-
-def below(paths: Iterable[str | os.PathLike[str] | bytes]) -> tuple[str, list[bytes]]:
-    """Return an SQL condition, with its arguments, for photos that are, or lie below, `paths`.
-
-    Raises:
-        ConfigError: there are more paths than SQLite takes.
-    """
-    files: dict[bytes, None] = {}
-    folders: dict[bytes, None] = {}
-    for path in paths:
-        given = os.path.abspath(os.fsencode(path))  # noqa: PTH100  # bytes
-        real = os.path.realpath(given)
-        if not os.path.isfile(real):  # noqa: PTH113
-            folders[real.rstrip(b"/") + b"/"] = None
-        if not os.path.isdir(real):  # noqa: PTH112
-            # a link to a photo is in the library under its own name
-            parent, name = os.path.split(given)
-            files[os.path.join(os.path.realpath(parent), name)] = None  # noqa: PTH118
-            files[real] = None
-    if len(files) + 2 * len(folders) > _MOST_PATHS:
-        raise ConfigError(
-            f"{len(files) + len(folders):,} paths are more than can be asked for at once; "
-            "name the folders that they lie in."
-        )
-    ranges = ["(photo.path >= ? AND photo.path < ?)"] * len(folders)
-    # few terms a bracket, as SQLite limits how deep a condition may be
-    parts = [f"({' OR '.join(ranges[i : i + 100])})" for i in range(0, len(ranges), 100)]
-    if files:
-        parts.append(f"photo.path IN ({', '.join('?' * len(files))})")
-    ends = [end for folder in folders for end in (folder, folder[:-1] + b"0")]  # 0 follows /
-    return f"({' OR '.join(parts) or '0'})", [*ends, *files]
 
 
 def is_library(path: Path) -> bool:
@@ -177,30 +130,15 @@ class Store:
                 raise
 
     def landmark_ids(self, landmarks: Iterable[Landmark]) -> list[int]:
-        """Return the library's numbers of landmarks, noting what is known of them now.
-
-        To be called inside a `transaction`.
-        """
-        sets = ", ".join(f"{name} = excluded.{name}" for name in _LANDMARK[1:])
-        marks = ", ".join("?" * len(_LANDMARK))
-        found = []
-        for landmark in landmarks:
-            values = landmark.to_dict()
-            row = [values["id"], *(values[name] for name in _LANDMARK[1:])]
-            (number,) = self.connection.execute(
-                f"INSERT INTO landmark ({', '.join(_LANDMARK)}) VALUES ({marks}) "
-                f"ON CONFLICT (key) DO UPDATE SET {sets} RETURNING id",
-                row,
-            ).fetchone()
-            found.append(number)
-        return found
+        """Return the library's numbers of landmarks; to be called inside a `transaction`."""
+        return landmark_numbers(self.connection, landmarks)
 
     def landmark(self, key: str) -> Landmark | None:
-        """Return the landmark of exactly that id, if a photo was ever compared with it."""
-        row = self.connection.execute(
-            f"SELECT {LANDMARK_COLUMNS} FROM landmark WHERE key = ?", [key]
-        ).fetchone()
-        return None if row is None else landmark_of(row)
+        """Return the landmark of exactly that id, if a photo was ever compared with it.
+
+        Where bundles differ in what they call so, the one heard of last.
+        """
+        return newest_landmark(self.connection, key)
 
     def tagged(
         self,

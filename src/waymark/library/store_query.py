@@ -23,7 +23,9 @@ from waymark.errors import ConfigError, UnknownName
 from waymark.gazetteer import Gazetteer, Landmark
 from waymark.gazetteer_country import country_name
 from waymark.gazetteer_search import plain
-from waymark.library.store import LANDMARK_COLUMNS, Store, below, landmark_of
+from waymark.library.store import Store
+from waymark.library.store_landmark import all_landmarks
+from waymark.library.store_paths import below
 from waymark.library.tagged import State
 
 if TYPE_CHECKING:
@@ -210,8 +212,7 @@ def photos(store: Store, numbers: Sequence[int]) -> list[Listed]:
 def landmarks_of(store: Store) -> dict[int, Landmark]:
     """Return every landmark that the library knows, by number."""
     with store.faults():
-        rows = store.connection.execute(f"SELECT id, {LANDMARK_COLUMNS} FROM landmark").fetchall()
-    return {row[0]: landmark_of(row[1:]) for row in rows}
+        return all_landmarks(store.connection)
 
 
 def _keys(store: Store, wanted: Filter, after: Key) -> Iterator[Key]:
@@ -332,10 +333,10 @@ def _numbers(store: Store, wanted: Filter) -> list[int]:
             )
         found = kept
     if wanted.text is not None:
-        by_id = {each.id: number for number, each in found.items()}
+        numbers = {each: number for number, each in found.items()}
         hits = Gazetteer(found.values()).search(wanted.text, limit=len(found))
         best = hits[0][1] if hits else 0.0
-        found = {by_id[e.id]: e for e, score in hits if score >= max(_LIKE * best, _LIKE / 2)}
+        found = {numbers[e]: e for e, score in hits if score >= max(_LIKE * best, _LIKE / 2)}
         if not found:
             raise UnknownName(f"nothing in this library is called {wanted.text!a}.")
     return list(found)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from waymark.errors import LibraryError, UnknownName
 from waymark.gazetteer import Landmark, load_gazetteer
 from waymark.library.near import compare
+from waymark.library.store_landmark import LANDMARK_COLUMNS, landmark_of
 
 if TYPE_CHECKING:
     import sqlite3
@@ -166,8 +167,6 @@ def _set(
 
 def _compare(connection: sqlite3.Connection, photo: int) -> None:
     """Compare the tag of a photo with its GPS again."""
-    from waymark.library.store import LANDMARK_COLUMNS, landmark_of
-
     row = connection.execute(
         f"SELECT photo.lat, photo.lon, {LANDMARK_COLUMNS} FROM photo "
         "JOIN landmark ON landmark.id = photo.landmark WHERE photo.id = ?",

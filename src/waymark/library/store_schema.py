@@ -10,7 +10,7 @@ A step that was released is never edited: what changes is a new step at the end.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 APPLICATION = 0x5741594D  # "WAYM": what `file` and we know a library by
 
@@ -115,12 +115,35 @@ CREATE INDEX photo_worth ON photo (worth, id, missing) WHERE state = 'new' AND w
 CREATE INDEX written_files_by_photo ON written_files (photo, id);
 """
 
+# Bundles differ in what they call `castle`: a landmark is its id and what is known of it.
+_LANDMARKS = """
+CREATE TABLE landmark_new (
+  id INTEGER PRIMARY KEY,
+  key TEXT NOT NULL,              -- its id in the gazetteer or the bundle; see `store_landmark`
+  name TEXT NOT NULL,
+  local_name TEXT,
+  place TEXT,
+  country TEXT,
+  category TEXT,
+  lat REAL,
+  lon REAL,
+  extent_m REAL,
+  wikidata TEXT,
+  estimated INTEGER NOT NULL
+);
+INSERT INTO landmark_new SELECT id, key, name, local_name, place, country, category, lat, lon,
+  extent_m, wikidata, estimated FROM landmark;
+DROP TABLE landmark;
+ALTER TABLE landmark_new RENAME TO landmark;
+CREATE INDEX landmark_key ON landmark (key, id);
+"""
+
 
 def migrations() -> tuple[str, ...]:
     """Return the SQL of each version, oldest first."""
     from waymark.library.journal_schema import JOURNAL
 
-    return (_TAGS, JOURNAL, _CONFIDENCE)
+    return (_TAGS, JOURNAL, _CONFIDENCE, _LANDMARKS)
 
 
 def migrate(connection: sqlite3.Connection) -> None:
@@ -130,25 +153,36 @@ def migrate(connection: sqlite3.Connection) -> None:
         connection: in autocommit mode (`isolation_level=None`), opened by one who may write.
     """
     steps = migrations()
-    while True:
+    # or a table that others refer to could not be made anew; the check below makes up for it
+    connection.execute("PRAGMA foreign_keys = OFF")
+    try:
+        while _step(connection, steps):
+            pass
+    finally:
+        connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _step(connection: sqlite3.Connection, steps: Sequence[str]) -> bool:
+    """Take the next step; say whether there was one."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version >= len(steps):
+        return False  # without waiting for who writes
+    connection.execute("BEGIN IMMEDIATE")
+    try:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if version >= len(steps):
-            return  # without waiting for who writes
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            (version,) = connection.execute("PRAGMA user_version").fetchone()
-            if version >= len(steps):
-                connection.execute("ROLLBACK")
-                return
+        if version < len(steps):  # else another program has taken it
             for statement in _statements(steps[version]):
                 connection.execute(statement)
+            if connection.execute("PRAGMA foreign_key_check").fetchone():
+                raise sqlite3.IntegrityError("a row refers to one that is not there")
             connection.execute(f"PRAGMA application_id = {APPLICATION}")
             connection.execute(f"PRAGMA user_version = {version + 1}")
-            connection.execute("COMMIT")
-        except BaseException:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+    return True
 
 
 def _statements(script: str) -> Iterator[str]:

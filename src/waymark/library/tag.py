@@ -22,7 +22,8 @@ from waymark.bundle.format import find_bundle
 from waymark.dataset.index import Skipped
 from waymark.errors import BundleError, LibraryError
 from waymark.library.scan import Census, Found, walk
-from waymark.library.store import Store, below
+from waymark.library.store import Store
+from waymark.library.store_paths import below
 from waymark.library.tag_claims import Claims
 from waymark.library.tag_plan import Plan
 from waymark.progress import Progress, silent

@@ -13,7 +13,8 @@ from itertools import islice
 from typing import Any
 
 from waymark.library.scan import Found
-from waymark.library.store import Store, below
+from waymark.library.store import Store
+from waymark.library.store_paths import below
 
 _SLICE = 500
 _TABLES = """

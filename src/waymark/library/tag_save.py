@@ -23,7 +23,8 @@ from waymark.library.beside import Beside
 from waymark.library.context import alone
 from waymark.library.near import compare
 from waymark.library.scan import Found
-from waymark.library.store import LANDMARK_COLUMNS, Store, landmark_of, now
+from waymark.library.store import Store, now
+from waymark.library.store_landmark import LANDMARK_COLUMNS, landmark_of
 from waymark.library.tag_read import Reading
 
 if TYPE_CHECKING:
