@@ -100,6 +100,9 @@ def test_stats_and_export(home: Path) -> None:
     ("words", "said"),
     [
         (("library", "list", "--after", "x"), "--after"),
+        (("library", "list", "--after=99999999999999999999999,1"), "--after"),
+        (("library", "list", "--after=--5,3"), "--after"),
+        (("library", "list", "--after", "²,1"), "--after"),
         (("library", "list", "--state", "maybe"), "approved"),
         (("library", "list", "--landmark", "atlantis"), "atlantis"),
         (("library", "export", "a.xlsx"), "geojson"),

@@ -82,7 +82,7 @@ def test_no_cell_is_a_formula() -> None:
 @settings(max_examples=80)
 def test_any_name_goes_through_every_form(name: bytes) -> None:
     """Each form can be read back, and the CSV's `uri` is the path byte for byte."""
-    path = b"/" + name.replace(b"/", b"_")
+    path = b"/photos-" + name.replace(b"/", b"_")  # a name cannot be . or ..
     photos = [photo(path, gps=(1.0, 2.0))]
 
     assert unquote_to_bytes(urlsplit(table(photos)[0]["uri"]).path) == path
@@ -102,6 +102,20 @@ def test_a_map_shows_the_landmark_else_the_camera() -> None:
         None,
     ]
     assert [f["properties"]["position"] for f in features] == ["landmark", "camera", None]
+
+
+def test_a_map_does_not_show_a_landmark_that_is_not_there() -> None:
+    """Where a person said so, the photo is where the camera stood, and is called by its path."""
+    photos = [
+        photo("/a.jpg", state="rejected", gps=(1.5, -2.5)),
+        photo("/b.jpg", state="not-a-landmark"),
+    ]
+    features = json.loads("".join(as_geojson(photos)))["features"]
+
+    assert [f["geometry"] and f["geometry"]["coordinates"] for f in features] == [[-2.5, 1.5], None]
+    assert [f["properties"]["position"] for f in features] == ["camera", None]
+    (mark,) = ElementTree.fromstring("".join(as_kml(photos))).findall(f".//{KML}Placemark")
+    assert mark.findtext(f"{KML}name") == "/a.jpg"
 
 
 def test_kml_is_escaped_and_has_what_has_a_place() -> None:

@@ -375,6 +375,9 @@ def trip(add: Add) -> dict[str, int]:
         ({"gps": "near"}, "context"),
         ({"unknown": True}, "unknown"),
         ({"failed": True}, "failed"),
+        ({"failed": True, "paths": (Path("/"),)}, "failed"),
+        ({"failed": True, "landmark": "petra"}, ""),
+        ({"until": date(9999, 12, 31)}, "old petra unknown sure"),
         ({"missing": True, "landmark": "eiffel_tower"}, "old context gone sure"),
         ({"paths": (Path("/p"),)}, "petra"),
         ({"paths": (Path("/p"),), "unknown": True}, ""),
@@ -419,15 +422,32 @@ def test_what_nobody_knows_is_an_error(
 
 
 def test_numbers_add_up(store: Store, trip: dict[str, int]) -> None:
-    """Known, unknown and failed are all; what is gone counts apart."""
+    """Known, dismissed, unknown and failed are all; what is gone counts apart."""
     found = library_stats(store)
 
-    assert found.photos == found.known + found.unknown + found.failed == 6
-    assert (found.missing, found.known) == (1, 4)
+    assert found.photos == found.known + found.dismissed + found.unknown + found.failed == 6
+    assert (found.missing, found.known, found.dismissed) == (1, 4, 0)
     assert found.landmarks == {"Eiffel Tower": 3, "Petra": 1}
     assert found.countries == {"FR": 3, "JO": 1}
     assert found.states == {"approved": 1, "new": 5}
     assert found.years == {"1970": 4}
+
+
+def test_what_a_person_says_is_not_there_counts_nowhere(store: Store, add: Add) -> None:
+    """Neither as known nor under the landmark of the tag; it is found by what was said."""
+    rejected, none = add("/a.jpg", gps_says="agree"), add("/b.jpg", PETRA)
+    store.reject([rejected])
+    store.not_a_landmark([none, add("/c.jpg", None)])
+    add("/d.jpg")
+
+    found = library_stats(store)
+
+    assert (found.photos, found.known, found.dismissed, found.unknown) == (4, 1, 2, 1)
+    assert found.landmarks == {"Eiffel Tower": 1}
+    assert (found.evidence, found.gps) == ({"photo": 1}, {})
+    assert found.states == {"new": 1, "not-a-landmark": 2, "rejected": 1}
+    (listed,) = page(store, Filter(state="rejected"))
+    assert (listed.landmark, listed.shows) == (EIFFEL, None)
 
 
 def test_many_may_open_a_new_library_at_once(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from waymark.library.store_query import Filter, Listed
 
 library = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
+
+_KEY = re.compile(r"-?[0-9]{1,18},[0-9]{1,18}")  # both fit into SQLite's numbers
 
 Landmark = Annotated[str | None, typer.Option("--landmark", help="Id or name.")]
 Place = Annotated[str | None, typer.Option("--place", help="City or region.")]
@@ -192,10 +195,10 @@ def _show(
 
     key = None
     if after is not None:
-        parts = after.split(",")
-        if len(parts) != 2 or not all(part.lstrip("-").isdigit() for part in parts):
+        if not _KEY.fullmatch(after):
             raise ConfigError(f"--after is {after!a}; copy it from the last line of a page.")
-        key = (int(parts[0]), int(parts[1]))
+        first, second = after.split(",")
+        key = (int(first), int(second))
     with Store.open(library, readonly=True) as store:
         found = page(store, wanted, limit=limit, after=key)
     if as_json:

@@ -3,7 +3,8 @@
 In:  `Listed` records, one after the other.
 Out: text, a piece at a time; names are made safe for where they go.
 
-A photo's point is where its landmark stands; where there is none, where the camera stood.
+A photo's point is where the landmark stands that it shows; where it shows none, or a person
+said that it is not this one, where the camera stood.
 """
 
 from __future__ import annotations
@@ -158,7 +159,7 @@ def as_kml(photos: Iterable[Listed]) -> Iterator[str]:
         if at is None:
             continue
         values = flat(photo)
-        title = values["name"] or values["path"]
+        title = photo.shows.name if photo.shows else values["path"]
         told = [f"{name}: {values[name]}" for name in ("path", "place", "confidence", "state")]
         when = f"<TimeStamp><when>{_xml(values['taken'])}</when></TimeStamp>"
         yield (
@@ -194,14 +195,14 @@ def flat(photo: Listed) -> dict[str, Any]:
 
 
 def _position(photo: Listed) -> tuple[float, float] | None:
-    landmark = photo.landmark
+    landmark = photo.shows
     if landmark is not None and landmark.lat is not None and landmark.lon is not None:
         return landmark.lat, landmark.lon
     return photo.gps
 
 
 def _whose(photo: Listed) -> str | None:
-    if photo.landmark is not None and photo.landmark.lat is not None:
+    if photo.shows is not None and photo.shows.lat is not None:
         return "landmark"
     return "camera" if photo.gps else None
 

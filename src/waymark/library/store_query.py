@@ -14,7 +14,7 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
@@ -26,14 +26,14 @@ from waymark.gazetteer_search import plain
 from waymark.library.store import Store
 from waymark.library.store_landmark import all_landmarks
 from waymark.library.store_paths import below
-from waymark.library.tagged import State
+from waymark.library.tagged import DISMISSED, State
 
 if TYPE_CHECKING:
     import sqlite3
 
 STATES: tuple[State, ...] = get_args(State)
 _FEW = 2_000  # photos that are sorted rather than walked in order
-_EPOCH = datetime(1970, 1, 1)
+_EPOCH = date(1970, 1, 1).toordinal()
 _LIKE = 0.6  # how like what was searched for the name of a landmark must be
 
 _LISTED = (
@@ -111,7 +111,7 @@ class Listed:
         path: of the photo.
         raw: of the RAW file of a pair.
         taken: capture time.
-        landmark: what it shows; None is unknown.
+        landmark: of its tag; None is unknown.
         score: of the landmark given that one is in the photo; None where unknown.
         confidence: that the photo shows the landmark, 0 to 1; None where unknown.
         unknown_score: 0 to 1; None where it cannot be read.
@@ -143,6 +143,11 @@ class Listed:
     error: str | None
     bundle: str | None
     key: Key
+
+    @property
+    def shows(self) -> Landmark | None:
+        """The landmark, unless a person said that the photo does not show it."""
+        return None if self.state in DISMISSED else self.landmark
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values, all keys always present."""
@@ -297,7 +302,7 @@ def _conditions(wanted: Filter) -> Condition:
         ("confidence >= ?", wanted.min_score),
         ("confidence <= ?", wanted.max_score),
         ("moment >= ?", _seconds(wanted.since)),
-        ("moment < ?", _seconds(wanted.until and wanted.until + timedelta(days=1))),
+        ("moment < ?", _seconds(wanted.until, days=1)),
     ):
         if value is not None:
             parts.append(column)
@@ -306,6 +311,8 @@ def _conditions(wanted: Filter) -> Condition:
         parts.append("taken IS NOT NULL")
     if wanted.unknown:
         parts.append("landmark IS NULL AND error IS NULL")
+    if wanted.failed:
+        parts.append("error IS NOT NULL")
     if wanted.paths:
         condition, paths = below(wanted.paths)
         parts.append(condition)
@@ -313,10 +320,9 @@ def _conditions(wanted: Filter) -> Condition:
     return " AND ".join(parts), arguments
 
 
-def _seconds(day: date | None) -> int | None:
-    if day is None:
-        return None
-    return int((datetime.combine(day, time()) - _EPOCH).total_seconds())
+def _seconds(day: date | None, *, days: int = 0) -> int | None:
+    """Return when a day, or one some days later, begins: there is a last one that a date can be."""
+    return None if day is None else (day.toordinal() + days - _EPOCH) * 86_400
 
 
 def _numbers(store: Store, wanted: Filter) -> list[int]:

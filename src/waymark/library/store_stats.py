@@ -11,16 +11,21 @@ from typing import Any
 
 from waymark.library.store import Store
 from waymark.library.store_query import landmarks_of
+from waymark.library.tagged import SHOWN
 
 
 @dataclass(frozen=True, kw_only=True)
 class LibraryStats:
     """Numbers of photos; those that are gone count only as `missing`.
 
+    `known`, `dismissed`, `unknown` and `failed` are all of them. Landmarks and what is counted
+    by them are those of the known.
+
     Attributes:
         photos: in the library.
-        known: with a landmark.
-        unknown: without one.
+        known: that show a landmark.
+        dismissed: with a landmark of which a person said that they do not show it.
+        unknown: without a landmark.
         failed: that cannot be read.
         missing: that are gone.
         with_gps: with a position of their own.
@@ -35,6 +40,7 @@ class LibraryStats:
 
     photos: int
     known: int
+    dismissed: int
     unknown: int
     failed: int
     missing: int
@@ -56,9 +62,9 @@ def library_stats(store: Store) -> LibraryStats:
     """Count the photos of a library."""
     connection = store.connection
     with store.faults():
-        total, known, failed, with_gps = connection.execute(
-            "SELECT count(*), count(landmark), count(error), count(lat) FROM photo "
-            "WHERE missing = 0"
+        total, known, tagged, failed, with_gps = connection.execute(
+            f"SELECT count(*), count(*) FILTER (WHERE {SHOWN}), count(landmark), count(error), "
+            "count(lat) FROM photo WHERE missing = 0"
         ).fetchone()
         (missing,) = connection.execute("SELECT count(*) FROM photo WHERE missing").fetchone()
         names = landmarks_of(store)
@@ -66,8 +72,7 @@ def library_stats(store: Store) -> LibraryStats:
         countries: dict[str, int] = {}
         categories: dict[str, int] = {}
         for number, count in connection.execute(
-            "SELECT landmark, count(*) FROM photo WHERE missing = 0 AND landmark IS NOT NULL "
-            "GROUP BY landmark"
+            f"SELECT landmark, count(*) FROM photo WHERE missing = 0 AND {SHOWN} GROUP BY landmark"
         ):
             landmark = names[number]
             for counts, key in (
@@ -78,20 +83,22 @@ def library_stats(store: Store) -> LibraryStats:
                 if key:
                     counts[key] = counts.get(key, 0) + count
 
-        def grouped(column: str) -> dict[str, int]:
+        def grouped(column: str, where: str = "1") -> dict[str, int]:
             return dict(
                 connection.execute(
-                    f"SELECT {column} AS each, count(*) FROM photo WHERE missing = 0 "
+                    f"SELECT {column} AS each, count(*) FROM photo WHERE missing = 0 AND {where} "
                     "GROUP BY each HAVING each IS NOT NULL ORDER BY each"
                 ).fetchall()
             )
 
-        states, evidence, gps = grouped("state"), grouped("evidence"), grouped("gps_says")
+        states = grouped("state")
+        evidence, gps = grouped("evidence", SHOWN), grouped("gps_says", SHOWN)
         years = grouped("substr(taken, 1, 4)")
     return LibraryStats(
         photos=total,
         known=known,
-        unknown=total - known - failed,
+        dismissed=tagged - known,
+        unknown=total - tagged - failed,
         failed=failed,
         missing=missing,
         with_gps=with_gps,

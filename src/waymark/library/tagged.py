@@ -11,6 +11,10 @@ from waymark.gazetteer import Landmark
 
 State = Literal["new", "approved", "corrected", "rejected", "not-a-landmark"]
 Evidence = Literal["photo", "context", "person"]
+DISMISSED: tuple[State, ...] = ("rejected", "not-a-landmark")
+"""States of photos that do not show the landmark of their tag: a person said so."""
+SHOWN = f"landmark IS NOT NULL AND state NOT IN {DISMISSED}"
+"""In SQL, whether a photo shows a landmark, as far as anybody knows."""
 
 
 @dataclass(frozen=True, kw_only=True)
