@@ -28,9 +28,9 @@ from waymark.samples import DISTRACTORS, SAMPLES, render
 
 RUN = """
 import sys
-from waymark.library import tag
+from waymark.library import tag, tag_work
 from waymark.library.store import Store
-tag.BATCH = int(sys.argv[4])
+tag_work.BATCH = int(sys.argv[4])
 with Store.open(sys.argv[2]) as store:
     print("begun", flush=True)
     report = tag.tag([sys.argv[1]], store, bundle=sys.argv[3], workers=2)

@@ -266,3 +266,50 @@ def test_directories_in_circles_end() -> None:
     struct.pack_into("<L", data, len(data) - 4, at)
 
     assert read_preview(bytes(data)).jpeg is None
+
+
+@pytest.mark.parametrize("raw_first", [True, False])
+def test_raw_and_jpeg_share_what_was_said(home: Any, *, raw_first: bool) -> None:
+    """Of either alone, when the other comes and it goes; the row stays."""
+    jpeg_file = home.photo("a.jpg", 0)
+    raw_file = home.folder / "a.NEF"
+    raw = make_nef(jpeg(320, 240), jpeg(80, 60))
+    if raw_first:
+        jpeg_file.unlink()
+        raw_file.write_bytes(raw)
+    home.tag()
+    (first,) = home.listed().values()
+    home.store.correct(first.id, "landmark-3")
+    home.photo("a.jpg", 0)
+    raw_file.write_bytes(raw)
+    home.tag()
+    assert home.said() == {"a.jpg": ("corrected", "landmark-3")}
+    jpeg_file.unlink()
+    report = home.tag()
+
+    assert (report.missing, home.rows()) == (0, 1)
+    assert home.said() == {"a.NEF": ("corrected", "landmark-3")}
+    assert home.number("a.NEF") == first.id
+
+
+def test_a_raw_file_is_tried_again_under_a_name_that_says_what_it_is(home: Any) -> None:
+    """Recovered without an ending it looks like a broken TIFF; renamed it is a photo."""
+    (home.folder / "recovered0001").write_bytes(make_nef(jpeg(320, 240), jpeg(80, 60)))
+    assert home.tag().failed == 1
+    number = home.listed(failed=True)["recovered0001"].id
+    (home.folder / "recovered0001").rename(home.folder / "a.nef")
+
+    report = home.tag()
+    assert (report.recognised, report.failed, report.missing) == (1, 0, 0)
+    assert home.number("a.nef") == number
+
+
+def test_a_raw_file_without_a_preview_says_when_and_where(home: Any) -> None:
+    """It cannot be looked at, but its neighbours can use it."""
+    raw = make_nef(jpeg(320, 240), jpeg(80, 60))
+    (home.folder / "a.nef").write_bytes(raw.replace(b"\xff\xd8\xff", b"\0\0\0"))
+
+    assert home.tag().failed == 1
+    photo = home.listed(failed=True)["a.nef"]
+    assert photo.gps is not None
+    assert photo.taken is not None

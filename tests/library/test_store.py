@@ -293,6 +293,36 @@ def test_a_library_from_before_confidence_gets_it(
         assert state_of(store, 2) == ("new", "eiffel_tower", 0.5, pytest.approx(0.15), "photo")
 
 
+def test_a_library_of_before_keeps_its_reviews(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each is of the content that the photo has, unless that was replaced; undo goes on."""
+    path = tmp_path / "l.sqlite"
+    monkeypatch.setattr("waymark.library.store_schema.migrations", lambda: migrations()[:4])
+    with Store.open(path) as store, store.transaction() as connection:
+        (number,) = store.landmark_ids([EIFFEL])
+        for name, state in ((b"/a", "corrected"), (b"/b", "new")):
+            connection.execute(
+                "INSERT INTO photo (path, sha256, state, landmark, score, confidence, evidence, "
+                "size, mtime_ns, inode, beside, moment, tagged_at) "
+                "VALUES (?, ?, ?, ?, 1, 1, 'person', 1, 1, 1, '', 0, '')",
+                [name, name * 16, state, number],
+            )
+        connection.execute(
+            "INSERT INTO review (act, photo, said_at, was_state, state, landmark) "
+            f"SELECT id, id, '', 'new', 'corrected', {number} FROM photo"
+        )
+    monkeypatch.undo()
+    with Store.open(path) as store:
+        contents = store.connection.execute("SELECT photo, sha256 FROM review").fetchall()
+        assert contents == [(1, b"/a" * 16), (2, None)]
+        assert [store.undo_review() for _ in range(3)] == [1, 1, 0]
+        assert [state_of(store, each)[:2] for each in (1, 2)] == [
+            ("new", None),
+            ("new", "eiffel_tower"),
+        ]
+
+
 def test_bulk_approval_is_one_act(store: Store, add: Add) -> None:
     """It takes what is new and sure enough; what a person judged stays."""
     high, low = add("/a.jpg", score=0.9), add("/b.jpg", score=0.9, confidence=0.5)

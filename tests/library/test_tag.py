@@ -24,6 +24,7 @@ from waymark.bundle.tiny import tiny_bundle
 from waymark.cli import app
 from waymark.errors import LibraryError
 from waymark.library import tag as tag_module
+from waymark.library import tag_work
 from waymark.library.beside import sidecar_place
 from waymark.library.store import Store
 from waymark.library.store_query import Filter, Listed, every
@@ -397,7 +398,7 @@ def test_ctrl_c_keeps_what_is_done(
     run: Run, store: Store, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And the next run goes on from there."""
-    monkeypatch.setattr(tag_module, "BATCH", 1)
+    monkeypatch.setattr(tag_work, "BATCH", 1)
     for number in range(3, 30):
         save(photos / f"{number}.jpg", number)
 
@@ -415,7 +416,7 @@ def test_a_full_disk_stops_it_and_loses_nothing(
     run: Run, store: Store, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The error says so; with room again, the next run finishes."""
-    monkeypatch.setattr(tag_module, "BATCH", 4)
+    monkeypatch.setattr(tag_work, "BATCH", 4)
     run()
     for number in range(3, 60):
         save(photos / f"{number}.jpg", number)

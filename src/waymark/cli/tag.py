@@ -116,7 +116,7 @@ def _say(report: TagReport, library: Path, *, quiet: bool) -> None:
         f"{report.photos:,} photos: {report.recognised:,} recognised{pace}, "
         f"{report.reused:,} known by their content, {report.unchanged:,} unchanged",
         f"{report.known:,} show a landmark, {report.by_context:,} of them by their neighbours; "
-        f"{report.photos - report.known - report.failed:,} unknown",
+        f"{report.unknown:,} unknown",
     ]
     if report.with_gps:
         lines.append(
@@ -124,6 +124,8 @@ def _say(report: TagReport, library: Path, *, quiet: bool) -> None:
             f"{report.disagree:,} of them lie far from the landmark that they show"
         )
     left = (
+        (report.refreshed, "of which only a sidecar or Takeout file changed"),
+        (report.dismissed, "whose landmark you rejected"),
         (report.failed, "photos cannot be read (`waymark library list --failed` says why)"),
         (report.missing, "photos of the library are gone"),
         (report.pairs, "RAW+JPEG pairs, each as one photo"),

@@ -28,7 +28,7 @@ from waymark.library.store_landmark import (
     LANDMARK_COLUMNS,
     landmark_numbers,
     landmark_of,
-    newest_landmark,
+    landmarks_called,
 )
 from waymark.library.store_paths import below
 from waymark.library.store_schema import APPLICATION, migrate, migrations
@@ -138,7 +138,7 @@ class Store:
 
         Where bundles differ in what they call so, the one heard of last.
         """
-        return newest_landmark(self.connection, key)
+        return next(reversed(landmarks_called(self.connection, key).values()), None)
 
     def tagged(
         self,

@@ -52,12 +52,20 @@ def landmark_numbers(connection: sqlite3.Connection, landmarks: Iterable[Landmar
     return [_number(connection, landmark) for landmark in landmarks]
 
 
-def newest_landmark(connection: sqlite3.Connection, key: str) -> Landmark | None:
-    """Return the landmark of that id; of several, the one heard of last."""
+def landmark_numbered(connection: sqlite3.Connection, number: int) -> Landmark:
+    """Return the landmark of a number that a row of the library has."""
     row = connection.execute(
-        f"SELECT {LANDMARK_COLUMNS} FROM landmark WHERE key = ? ORDER BY id DESC LIMIT 1", [key]
+        f"SELECT {LANDMARK_COLUMNS} FROM landmark WHERE id = ?", [number]
     ).fetchone()
-    return None if row is None else landmark_of(row)
+    return landmark_of(row)
+
+
+def landmarks_called(connection: sqlite3.Connection, key: str) -> dict[int, Landmark]:
+    """Return the landmarks of that id, by number, the one heard of last at the end."""
+    rows = connection.execute(
+        f"SELECT id, {LANDMARK_COLUMNS} FROM landmark WHERE key = ? ORDER BY id", [key]
+    ).fetchall()
+    return {row[0]: landmark_of(row[1:]) for row in rows}
 
 
 def all_landmarks(connection: sqlite3.Connection) -> dict[int, Landmark]:
@@ -78,10 +86,7 @@ def is_same(one: Landmark, other: Landmark) -> bool:
 
 
 def _number(connection: sqlite3.Connection, given: Landmark) -> int:
-    rows = connection.execute(
-        f"SELECT id, {LANDMARK_COLUMNS} FROM landmark WHERE key = ? ORDER BY id", [given.id]
-    ).fetchall()
-    kept: dict[int, Landmark] = {row[0]: landmark_of(row[1:]) for row in rows}
+    kept = landmarks_called(connection, given.id)
     same = [number for number, each in kept.items() if _is(each, given)]
     if not same:
         values = given.to_dict()

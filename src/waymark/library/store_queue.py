@@ -92,8 +92,8 @@ def standing(store: Store) -> Standing:
             f"SELECT count(*) FROM photo WHERE state IN {STATES[1:]} AND missing = 0"
         ).fetchone()
         row = store.connection.execute(
-            "SELECT count(*), min(review.photo), max(review.state), max(landmark.name) FROM review "
-            "LEFT JOIN landmark ON landmark.id = review.landmark "
+            "SELECT count(DISTINCT photo), min(photo), max(review.state), max(landmark.name) "
+            "FROM review LEFT JOIN landmark ON landmark.id = review.landmark "
             "WHERE act = (SELECT max(act) FROM review)"
         ).fetchone()
     last = Act(photos=row[0], photo=row[1], state=row[2], name=row[3]) if row[0] else None

@@ -23,6 +23,11 @@ if TYPE_CHECKING:
     from waymark.library.tagged import State
 
 _SETS = "state = ?, landmark = ?, score = ?, confidence = ?, evidence = ?"
+# a photo of the same content that came later: the act says nothing of that row itself
+_COPY = (
+    "(sha256 IS NOT NULL AND NOT EXISTS (SELECT 1 FROM review WHERE review.sha256 = photo.sha256 "
+    "AND act = ? AND review.photo = photo.id))"
+)
 
 
 def say(store: Store, photos: Iterable[int], state: State) -> int:
@@ -94,21 +99,30 @@ def correct(store: Store, photo: int, landmark: str | Landmark) -> int:
 
 
 def undo(store: Store) -> int:
-    """Take back the last act; return the number of photos it was about, 0 where there is none."""
+    """Take back the last act; return the number of photos it was about, 0 where there is none.
+
+    It is taken back of the contents that it was about, wherever they are now; a photo that has
+    been replaced by another since is left alone.
+    """
     with store.transaction() as connection:
         (act,) = connection.execute("SELECT max(act) FROM review").fetchone()
         if act is None:
             return 0
         rows = connection.execute(
-            "SELECT was_state, was_landmark, was_score, was_confidence, was_evidence, photo "
-            "FROM review WHERE act = ? ORDER BY id DESC",
+            "SELECT was_state, was_landmark, was_score, was_confidence, was_evidence, photo, "
+            "sha256 FROM review WHERE act = ? ORDER BY id DESC",
             [act],
         ).fetchall()
-        for row in rows:
-            connection.execute(f"UPDATE photo SET {_SETS}, pending = 1 WHERE id = ?", row)
-            _compare(connection, row[-1])
+        for *was, photo, content in rows:
+            found = connection.execute(
+                f"UPDATE photo SET {_SETS}, pending = 1 WHERE sha256 IS ? AND (id = ? OR {_COPY}) "
+                "AND (error IS NULL OR ? IS NULL) RETURNING id",
+                [*was, content, photo, act, was[1]],
+            ).fetchall()
+            for (number,) in found:
+                _compare(connection, number)
         connection.execute("DELETE FROM review WHERE act = ?", [act])
-        return len(rows)
+        return len({photo for *_, photo, _ in rows})
 
 
 def _next_act(connection: sqlite3.Connection) -> int:
@@ -119,7 +133,7 @@ def _next_act(connection: sqlite3.Connection) -> int:
 def _rows(connection: sqlite3.Connection, photos: Iterable[int]) -> Iterator[tuple[Any, ...]]:
     """Yield the rows of photos and of their copies, each once."""
     seen: set[int] = set()
-    columns = "id, state, landmark, score, confidence, evidence"
+    columns = "id, state, landmark, score, confidence, evidence, sha256"
     for number in photos:
         if number in seen:
             continue
@@ -148,7 +162,7 @@ def _set(
     """Change one photo and note how it was; return 1, or 0 where nothing changes."""
     from waymark.library.store import now
 
-    photo, *was = row
+    photo, *was, content = row
     tag = was[1:]
     if landmark is not None:
         tag = [number, 1.0, 1.0, "person"]
@@ -156,8 +170,9 @@ def _set(
         return 0
     connection.execute(
         "INSERT INTO review (act, photo, said_at, was_state, was_landmark, was_score, "
-        "was_confidence, was_evidence, state, landmark) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        [act, photo, now(), *was, state, tag[0]],
+        "was_confidence, was_evidence, state, landmark, sha256) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [act, photo, now(), *was, state, tag[0], content],
     )
     connection.execute(f"UPDATE photo SET {_SETS}, pending = 1 WHERE id = ?", [state, *tag, photo])
     if landmark is not None:

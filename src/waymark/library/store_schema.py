@@ -138,12 +138,40 @@ ALTER TABLE landmark_new RENAME TO landmark;
 CREATE INDEX landmark_key ON landmark (key, id);
 """
 
+# What a person says is said of a content: the photo may be moved, replaced or forgotten since.
+_ANSWERS = """
+CREATE TABLE review_new (
+  id INTEGER PRIMARY KEY,
+  act INTEGER NOT NULL,           -- what was done in one go is taken back in one go
+  photo INTEGER NOT NULL,         -- its number then; may be another photo's now, or nobody's
+  sha256 BLOB,                    -- the content that it is said of; NULL: it could not be read
+  said_at TEXT NOT NULL,
+  was_state TEXT NOT NULL,
+  was_landmark INTEGER,
+  was_score REAL,
+  was_confidence REAL,
+  was_evidence TEXT,
+  state TEXT NOT NULL,
+  landmark INTEGER
+);
+INSERT INTO review_new SELECT id, act, photo,
+  (SELECT sha256 FROM photo WHERE photo.id = review.photo AND photo.state != 'new'),
+  said_at, was_state, was_landmark, was_score, was_confidence, was_evidence, state, landmark
+  FROM review;
+DROP TABLE review;
+ALTER TABLE review_new RENAME TO review;
+CREATE INDEX review_act ON review (act);
+CREATE INDEX review_content ON review (sha256, act);
+ALTER TABLE photo ADD COLUMN picture BLOB;  -- of its pixels, whichever way up; see `tag_read`
+CREATE INDEX photo_raw ON photo (raw) WHERE raw IS NOT NULL;
+"""
+
 
 def migrations() -> tuple[str, ...]:
     """Return the SQL of each version, oldest first."""
     from waymark.library.journal_schema import JOURNAL
 
-    return (_TAGS, JOURNAL, _CONFIDENCE, _LANDMARKS)
+    return (_TAGS, JOURNAL, _CONFIDENCE, _LANDMARKS, _ANSWERS)
 
 
 def migrate(connection: sqlite3.Connection) -> None:

@@ -13,29 +13,35 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from waymark.bundle.format import find_bundle
 from waymark.dataset.index import Skipped
-from waymark.errors import BundleError, LibraryError
-from waymark.library.scan import Census, Found, walk
+from waymark.errors import BundleError
+from waymark.library.scan import Census, walk
 from waymark.library.store import Store
 from waymark.library.store_paths import below
-from waymark.library.tag_claims import Claims
 from waymark.library.tag_plan import Plan
+from waymark.library.tagged import SHOWN
 from waymark.progress import Progress, silent
 
 if TYPE_CHECKING:
-    from waymark.library.tag_save import Result, Saver
     from waymark.recognise.recogniser import Recogniser
 
-BATCH, BATCH_S = 64, 2.0
-"""A batch is stored when it has that many photos, or is that many seconds old."""
-_PATIENCE_S = 0.5  # between two looks whether another run is through with a photo
 _SETTING = "decision"
+_COUNTED = {
+    "failed": "missing = 0 AND error IS NOT NULL",
+    "known": f"missing = 0 AND {SHOWN}",
+    "unknown": "missing = 0 AND error IS NULL AND landmark IS NULL",
+    "dismissed": f"missing = 0 AND landmark IS NOT NULL AND NOT ({SHOWN})",
+    "by_context": f"missing = 0 AND evidence = 'context' AND {SHOWN}",
+    "disagree": f"missing = 0 AND gps_says = 'disagree' AND {SHOWN}",
+    "with_gps": "missing = 0 AND lat IS NOT NULL",
+    "missing": "missing",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,11 +52,14 @@ class TagReport:
         photos: on disk, below what was named; a RAW+JPEG pair is one.
         recognised: new or changed ones that went through the network.
         reused: those whose content the library had: moved, copied, merely touched.
+        refreshed: those of which only what lies beside them has changed.
         unchanged: the rest, which were not even opened.
         failed: photos that cannot be read, of this run and of earlier ones.
-        known: photos below what was named that have a landmark.
-        by_context: of these, those where neighbours decided.
-        disagree: of these, those whose GPS position lies elsewhere.
+        known: photos below what was named that show a landmark.
+        unknown: photos there without one.
+        dismissed: photos there with one of which a person said that they do not show it.
+        by_context: of those known, those where neighbours decided.
+        disagree: of those known, those whose GPS position lies elsewhere.
         with_gps: photos with a GPS position of their own.
         missing: photos that the library knows and that are gone.
         pairs: RAW+JPEG pairs.
@@ -64,9 +73,12 @@ class TagReport:
     photos: int = 0
     recognised: int = 0
     reused: int = 0
+    refreshed: int = 0
     unchanged: int = 0
     failed: int = 0
     known: int = 0
+    unknown: int = 0
+    dismissed: int = 0
     by_context: int = 0
     disagree: int = 0
     with_gps: int = 0
@@ -118,16 +130,18 @@ def tag(
     progress(plan.seen, plan.seen, "looking for photos")
     plan.note_missing(sources)
     started = time.monotonic()
+    saver = None
     if plan.todo:
-        _work(run, plan, workers, progress)
+        from waymark.library.tag_work import do_jobs
+
+        saver = do_jobs(plan, store, run.recogniser(), workers=workers, progress=progress)
     seconds = time.monotonic() - started
     _decide(run, unknown_threshold, context=context, progress=progress)
-    saver = run.saver
-    recognised, reused = (saver.recognised, saver.reused) if saver else (0, 0)
     return TagReport(
         photos=plan.seen,
-        recognised=recognised,
-        reused=reused,
+        recognised=saver.recognised if saver else 0,
+        reused=saver.reused if saver else 0,
+        refreshed=saver.refreshed if saver else 0,
         unchanged=plan.seen - plan.todo,
         pairs=census.pairs,
         videos=census.videos,
@@ -149,7 +163,6 @@ class _Run:
         threshold: float | None,
     ) -> None:
         self.store = store
-        self.saver: Saver | None = None
         self._threshold = threshold
         self._recogniser: Recogniser | None = None
         if isinstance(bundle, str | os.PathLike):
@@ -169,126 +182,6 @@ class _Run:
 
             self._recogniser = waymark.load(self._file, unknown_threshold=self._threshold)
         return self._recogniser
-
-
-def _work(run: _Run, plan: Plan, workers: int | None, progress: Progress) -> None:
-    """Do all jobs; those that another run has in hand when it is through with them."""
-    from waymark.library.tag_save import Saver
-    from waymark.library.tag_stream import recognise
-
-    recogniser = run.recogniser()
-    run.saver = saver = Saver(
-        run.store,
-        recogniser.bundle.manifest.landmarks,
-        bundle=run.hash,
-        threshold=recogniser.threshold,
-    )
-    known = _Known(run.store, run.hash)
-    total, left = plan.todo, 0
-    try:
-        claims = Claims(run.store.path)
-    except OSError as error:
-        raise LibraryError(
-            f"beside the library {run.store.path} nothing can be written ({error.strerror}); "
-            "name another with --library."
-        ) from error
-    with claims, known:
-        while True:
-            queue = _Queue(plan, claims)
-            batch = _Batch(saver, claims)
-            stream = recognise(queue, recogniser, known=known, workers=workers)
-            try:
-                for result in stream:
-                    batch.add(result)
-                    left += 1
-                    progress(min(left, total), total, "tagging photos")
-                batch.store()
-            finally:
-                stream.close()
-            left += queue.passed
-            if not queue.others:
-                progress(total, total, "tagging photos")
-                return
-            left = total - queue.others
-            if not batch.stored:
-                time.sleep(_PATIENCE_S)
-
-
-class _Queue:
-    """The jobs that this run takes, in order, each claimed.
-
-    Attributes:
-        others: jobs left to other runs, which have them in hand.
-        passed: jobs that another run has done since.
-    """
-
-    def __init__(self, plan: Plan, claims: Claims) -> None:
-        self._plan, self._claims = plan, claims
-        self.others = self.passed = 0
-
-    def __iter__(self) -> Iterator[tuple[Found, bool]]:
-        for job, content in self._plan.jobs():
-            if not self._claims.claim(job.path):
-                self.others += 1
-            elif self._plan.done(job):
-                self._claims.release(job.path)
-                self.passed += 1
-            else:
-                yield job, content
-
-
-class _Batch:
-    """Results that wait to be stored together.
-
-    Attributes:
-        stored: number of results stored.
-    """
-
-    def __init__(self, saver: Saver, claims: Claims) -> None:
-        self._saver, self._claims = saver, claims
-        self._waiting: list[Result] = []
-        self._since = time.monotonic()
-        self.stored = 0
-
-    def add(self, result: Result) -> None:
-        """Take a result; store the batch where it is full or old."""
-        self._waiting.append(result)
-        if len(self._waiting) >= BATCH or time.monotonic() - self._since >= BATCH_S:
-            self.store()
-
-    def store(self) -> None:
-        """Store what waits, and let go of these photos."""
-        self._saver.save(self._waiting)
-        for result in self._waiting:
-            self._claims.release(result.job.path)
-        self.stored += len(self._waiting)
-        self._waiting = []
-        self._since = time.monotonic()
-
-
-class _Known:
-    """Says, in any thread, whether a content was recognised by this bundle before."""
-
-    def __init__(self, store: Store, bundle: str) -> None:
-        from threading import Lock
-
-        self._store = Store.open(store.path, readonly=True)
-        self._lock = Lock()
-        self._bundle = bundle
-
-    def __call__(self, digest: bytes) -> bool:
-        with self._lock, self._store.faults():
-            row = self._store.connection.execute(
-                "SELECT 1 FROM photo WHERE sha256 = ? AND bundle = ? LIMIT 1",
-                [digest, self._bundle],
-            ).fetchone()
-        return row is not None
-
-    def __enter__(self) -> _Known:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._store.close()
 
 
 def _decide(run: _Run, threshold: float | None, *, context: bool, progress: Progress) -> None:
@@ -324,15 +217,9 @@ def _decide(run: _Run, threshold: float | None, *, context: bool, progress: Prog
 def _counts(store: Store, sources: Sequence[str | os.PathLike[str]]) -> dict[str, int]:
     where, arguments = below(sources)
     with store.faults():
-        row = store.connection.execute(
-            "SELECT count(error), count(landmark), coalesce(sum(evidence = 'context'), 0), "
-            "coalesce(sum(gps_says = 'disagree'), 0), count(lat) "
-            f"FROM photo WHERE missing = 0 AND {where}",
+        counts = store.connection.execute(
+            f"SELECT {', '.join(f'count(*) FILTER (WHERE {each})' for each in _COUNTED.values())} "
+            f"FROM photo WHERE {where}",
             arguments,
         ).fetchone()
-        gone = store.connection.execute(
-            f"SELECT count(*) FROM photo WHERE missing AND {where}", arguments
-        ).fetchone()
-    names = ("failed", "known", "by_context", "disagree", "with_gps", "missing")
-    row = (*row, *gone)
-    return dict(zip(names, map(int, row), strict=True))
+    return dict(zip(_COUNTED, counts, strict=True))

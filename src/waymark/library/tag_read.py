@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
-from hashlib import sha256
+from hashlib import blake2b, sha256
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -57,6 +58,8 @@ class Reading:
         height: likewise.
         taken: capture time; aware if the camera wrote its offset from UTC.
         gps: degrees north and east.
+        picture: of its pixels, 16 bytes: the same while only what is written beside them in the
+            file changes, be it which way up they are; None where there was no need to decode.
         error: why it cannot be used.
         known: whether its content was recognised before; then nothing else is said of it.
     """
@@ -70,6 +73,7 @@ class Reading:
     height: int | None = None
     taken: datetime | None = None
     gps: Point | None = None
+    picture: bytes | None = None
     error: str | None = None
     known: bool = False
 
@@ -91,7 +95,7 @@ def read_one(
     """
     try:
         data, facts = _load(path)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None, None
     except OSError as error:
         return _unread(f"cannot be read ({error.strerror or error})"), None
@@ -109,10 +113,12 @@ def read_one(
         return replace(reading, known=True), None
     name = os.fsdecode(os.path.basename(path))  # noqa: PTH119  # bytes
     try:
-        image, found = _decode(data, name, preprocess)
-        return replace(reading, **found), photo_views(image, preprocess, tta=tta)
+        header = _header(data, name)
+        reading = replace(reading, **header.facts)
+        image = _upright(header, preprocess)
     except PhotoError as error:
         return replace(reading, error=str(error).removeprefix("this photo: ")), None
+    return replace(reading, picture=_picture(image)), photo_views(image, preprocess, tta=tta)
 
 
 def _unread(reason: str) -> Reading:
@@ -133,33 +139,55 @@ def _load(path: bytes) -> tuple[bytes, os.stat_result]:
         return file.read(), facts
 
 
-def _decode(data: bytes, name: str, preprocess: Preprocess) -> tuple[Image, dict[str, Any]]:
-    """Return the upright image, and the fields of `Reading` that the header gives."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Header:
+    """What a file says of its picture, and where that is.
+
+    Attributes:
+        facts: fields of `Reading`; the time and the place hold even if the picture is damaged.
+        photo: the bytes to decode.
+        orientation: by which they are still to be turned, 1 to 8, as EXIF numbers them.
+    """
+
+    facts: dict[str, Any]
+    photo: bytes
+    orientation: int = 1
+
+
+def _header(data: bytes, name: str) -> _Header:
+    """Read what stands before the pixels."""
     kind = raw_kind(data[:_HEAD], name)
     if kind is None:
-        facts = read_facts(data)
-        image = read_photo(data, min_side=preprocess.min_side)
-        return image, {name: getattr(facts, name) for name in _FACTS}
+        found = read_facts(data)
+        return _Header(facts={each: getattr(found, each) for each in _FACTS}, photo=data)
     preview = read_preview(data)
+    facts: dict[str, Any] = {"format": kind, "taken": preview.taken, "gps": preview.gps}
     if preview.jpeg is None:
+        return _Header(facts=facts, photo=b"")
+    turn = preview.orientation if not _says_how_it_stands(preview.jpeg) else 1
+    with suppress(PhotoError):  # decoding will say what is wrong with it
+        found = read_facts(preview.jpeg)
+        sides = (found.width, found.height)
+        facts["width"], facts["height"] = sides if turn < 5 else sides[::-1]
+        facts["taken"], facts["gps"] = preview.taken or found.taken, preview.gps or found.gps
+    return _Header(facts=facts, photo=preview.jpeg, orientation=turn)
+
+
+def _upright(header: _Header, preprocess: Preprocess) -> Image:
+    """Decode the picture."""
+    if not header.photo:
         raise UnreadablePhoto(
-            f"this {kind.upper()} has no JPEG preview that can be read; "
+            f"this {header.facts['format'].upper()} has no JPEG preview that can be read; "
             "develop it to a JPEG beside it."
         )
-    facts = read_facts(preview.jpeg)
-    image = read_photo(preview.jpeg, min_side=preprocess.min_side)
-    width, height = facts.width, facts.height
-    if not _says_how_it_stands(preview.jpeg) and preview.orientation in _TURNS:
-        image = _turn(image, preview.orientation)
-        if preview.orientation >= 5:
-            width, height = height, width
-    return image, {
-        "format": kind,
-        "width": width,
-        "height": height,
-        "taken": preview.taken or facts.taken,
-        "gps": preview.gps or facts.gps,
-    }
+    image = read_photo(header.photo, min_side=preprocess.min_side)
+    return _turn(image, header.orientation) if header.orientation in _TURNS else image
+
+
+def _picture(image: Image) -> bytes:
+    """Return a hash of pixels that turning does not change: of how often each value is there."""
+    counts = np.array(image.histogram(), dtype="<u4")
+    return blake2b(counts.tobytes(), digest_size=16).digest()
 
 
 def _says_how_it_stands(jpeg: bytes) -> bool:

@@ -4,7 +4,7 @@ In:  jobs with what was read and recognised.
 Out: rows of the table `photo`, a batch a transaction.
 
 A content that the library has already is not recognised again: a photo that was moved keeps its
-row, and with it what a person said; a copy gets a row like it.
+row, a copy gets a row like it. What a person said is found by the content, see `store_answers`.
 """
 
 from __future__ import annotations
@@ -12,28 +12,26 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-import time
-from calendar import timegm
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from waymark.library import tag_columns as columns
 from waymark.library.beside import Beside
-from waymark.library.context import alone
 from waymark.library.near import compare
 from waymark.library.scan import Found
 from waymark.library.store import Store, now
-from waymark.library.store_landmark import LANDMARK_COLUMNS, landmark_of
+from waymark.library.store_answers import answer_to, pass_on, rejected
+from waymark.library.store_landmark import landmark_numbered
 from waymark.library.tag_read import Reading
 
 if TYPE_CHECKING:
     from waymark.gazetteer import Landmark
     from waymark.recognise.prediction import Prediction
 
-_LEAST = 1e-4  # score of a guess worth keeping
-_OF_CONTENT = ("sha256", "format", "width", "height", "error", "bundle", "guesses", "unknown_score")
-_TAG = ("landmark", "score", "confidence", "evidence", "state")
+Row = dict[str, Any]
+
+_MOST_HERE = 10_000  # contents whose photos are known to be all in place
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,15 +40,17 @@ class Result:
 
     Attributes:
         job: what was asked.
-        reading: what the file holds; None where only what lies beside it has changed.
         beside: what lies beside it says.
+        reading: what the file holds; None where only what lies beside it has changed.
         prediction: None where there was nothing new to recognise.
+        gone: the photo went before it could be read; nothing else is said of it.
     """
 
     job: Found
-    reading: Reading | None
     beside: Beside
+    reading: Reading | None = None
     prediction: Prediction | None = None
+    gone: bool = False
 
 
 class Saver:
@@ -59,7 +59,7 @@ class Saver:
     Attributes:
         recognised: photos that went through the network.
         reused: photos whose content was known: moved, copied or merely touched.
-        failed: photos that cannot be read.
+        refreshed: photos of which only what lies beside them has changed.
     """
 
     def __init__(
@@ -74,199 +74,198 @@ class Saver:
             landmark.id: number for landmark, number in zip(landmarks, numbers, strict=True)
         }
         self._landmarks = dict(zip(numbers, landmarks, strict=True))
-        self.recognised = self.reused = self.failed = 0
+        self._here = set[bytes]()
+        self.recognised = self.reused = self.refreshed = 0
 
-    def save(self, results: Sequence[Result]) -> None:
-        """Write a batch, all of it or, where something is wrong, nothing."""
-        counts = self.recognised, self.reused, self.failed
+    def save(self, results: Sequence[Result]) -> list[Result]:
+        """Write a batch, all of it or, where something is wrong, nothing.
+
+        Returns:
+            Those whose content was known when they were read, but is not any more: they are to
+            be read again.
+        """
+        counts = self.recognised, self.reused, self.refreshed
+        again = []
         try:
             with self._store.transaction() as connection:
+                known = self._known(connection, results)
                 for result in results:
-                    if result.reading is None:
+                    if result.gone:
+                        connection.execute(
+                            "UPDATE photo SET missing = 1 WHERE path = ?", [result.job.path]
+                        )
+                    elif result.reading is None:
                         self._refresh(connection, result)
-                    else:
-                        self._put(connection, result, result.reading)
+                    elif not self._put(connection, result, result.reading, known):
+                        again.append(result)
         except BaseException:
-            self.recognised, self.reused, self.failed = counts
+            self.recognised, self.reused, self.refreshed = counts
             raise
+        return again
 
-    def _put(self, connection: sqlite3.Connection, result: Result, reading: Reading) -> None:
+    def _known(self, connection: sqlite3.Connection, results: Sequence[Result]) -> dict[bytes, Row]:
+        """Return what is known of the batch's contents before any row changes: photos that were
+        swapped or renumbered take each other's place."""
+        digests = {
+            result.reading.sha256
+            for result in results
+            if result.reading is not None and result.reading.known
+        }
+        found = ((digest, self._content(connection, digest)) for digest in digests if digest)
+        return {digest: row for digest, row in found if row is not None}
+
+    def _content(self, connection: sqlite3.Connection, digest: bytes) -> Row | None:
+        known = "sha256 = ? AND bundle = ? AND guesses IS NOT NULL"
+        return _row(connection, known, [digest, self._bundle])
+
+    def _knows(self, row: Row) -> bool:
+        return row["guesses"] is not None and row["bundle"] == self._bundle
+
+    def _put(
+        self,
+        connection: sqlite3.Connection,
+        result: Result,
+        reading: Reading,
+        known: Mapping[bytes, Row],
+    ) -> bool:
+        """Write one photo that was read; say whether that was possible."""
         own = _row(connection, "path = ?", [result.job.path])
-        values: dict[str, Any] = {}
-        move = None
-        if reading.known:
+        own = own or self._taken_over(connection, result.job, reading)
+        if reading.error is not None and own is not None and self._knows(own):
+            # a disk that failed, a file cut short: what it was is known when it is back
+            values = own | columns.facts_of(own) | {"error": reading.error}
+        elif reading.known:
             assert reading.sha256 is not None
-            twin = own
-            if own is None or own["sha256"] != reading.sha256 or own["bundle"] != self._bundle:
-                twin = _row(
-                    connection,
-                    "sha256 = ? AND bundle = ? ORDER BY state != 'new' DESC, missing DESC, id",
-                    [reading.sha256, self._bundle],
-                )
-            if twin is None:  # another run has changed it since: left to the next one
-                return
-            values = {name: twin[name] for name in (*_OF_CONTENT, *_TAG)}
-            values |= _facts_of(twin)
-            if own is None and not os.path.lexists(twin["path"]):
-                move = twin["id"]
+            twin = known.get(reading.sha256) or self._content(connection, reading.sha256)
+            if twin is None:
+                return False
+            values = columns.of_row(twin)
             self.reused += 1
         else:
-            values = self._values(reading, result.prediction)
-        if own is not None and _same_picture(own, values):
-            values |= _judged(connection, own, values)
+            values = columns.of_reading(reading) | {
+                "bundle": self._bundle, "guesses": None, "unknown_score": None,
+            }  # fmt: skip
+            if result.prediction is not None:
+                values |= columns.of_prediction(
+                    result.prediction, self._numbers, bundle=self._bundle
+                )
+                self.recognised += 1
+        if values["error"] is None:
+            values |= columns.tag_alone(values, self._threshold)
+            values |= self._answer(connection, own, values, path=result.job.path)
+        else:
+            values |= columns.untagged()
         values |= self._around(result, values, reading)
         values |= {
             "size": reading.size,
-            "mtime_ns": _fits(reading.mtime_ns),
-            "inode": _fits(reading.inode),
+            "mtime_ns": columns.fits(reading.mtime_ns),
+            "inode": columns.fits(reading.inode),
             "tagged_at": now(),
             "pending": 1,
             "missing": 0,
         }
-        number = move if own is None else own["id"]
-        _write(connection, number, values)
+        _write(connection, None if own is None else own["id"], values)
+        return True
 
-    def _values(self, reading: Reading, prediction: Prediction | None) -> dict[str, Any]:
-        """Return the columns of a photo that was read anew."""
-        values: dict[str, Any] = dict.fromkeys((*_OF_CONTENT, *_TAG))
-        taken = reading.taken
-        values |= {
-            "sha256": reading.sha256,
-            "bundle": self._bundle,
-            "state": "new",
-            "error": reading.error,
-            "taken": None if taken is None else taken.isoformat(),
-            "taken_from": None if taken is None else "exif",
-            "lat": reading.gps and reading.gps[0],
-            "lon": reading.gps and reading.gps[1],
-            "gps_from": reading.gps and "exif",
-        }
-        if prediction is None:
-            self.failed += 1
-            return values
-        self.recognised += 1
-        guesses = [
-            (self._numbers[guess.landmark], round(guess.score, 6))
-            for guess in prediction.predictions
-            if guess.score >= _LEAST
-        ]
-        tag = alone(guesses, prediction.unknown_score, self._threshold)
-        return values | {
-            "format": reading.format,
-            "width": reading.width,
-            "height": reading.height,
-            "guesses": json.dumps(guesses, separators=(",", ":")),
-            "unknown_score": round(prediction.unknown_score, 6),
-            "landmark": tag.landmark,
-            "score": tag.score,
-            "confidence": tag.confidence,
-            "evidence": tag.evidence,
-        }
+    def _taken_over(
+        self, connection: sqlite3.Connection, job: Found, reading: Reading
+    ) -> Row | None:
+        """Return the row of a photo that is at this new path now, if there is one.
+
+        It was moved; or it is a RAW file that has got a JPEG beside it, or has lost it.
+        """
+        half = _row(connection, "path = ? OR raw = ?", [job.raw, job.path])
+        if half is not None and (half["path"] == job.raw or not os.path.lexists(half["path"])):
+            return half
+        digest = reading.sha256
+        if digest is None or digest in self._here:
+            return None
+        copies = connection.execute(
+            "SELECT id, path FROM photo WHERE sha256 = ? ORDER BY missing DESC, tagged_at, id",
+            [digest],
+        ).fetchall()
+        for number, path in copies:
+            if not os.path.lexists(path):
+                return _row(connection, "id = ?", [number])
+        if copies:  # where there are many, each is looked for once
+            if len(self._here) >= _MOST_HERE:
+                self._here.clear()
+            self._here.add(digest)
+        return None
+
+    def _answer(
+        self,
+        connection: sqlite3.Connection,
+        own: Row | None,
+        values: Mapping[str, Any],
+        *,
+        path: bytes,
+    ) -> dict[str, Any]:
+        """Return the columns that follow from what a person said of the picture.
+
+        An answer stays. But where a tag was rejected and another landmark is found now, such as
+        one taught since, that is new; what was rejected is never named again, nor brought back
+        by neighbours.
+        """
+        content = values["sha256"]
+        if own is not None and own["sha256"] not in (None, content):
+            is_half = own["path"] != path  # of RAW and JPEG: it was not moved as it is
+            if is_half or columns.is_same_picture(own, values):
+                pass_on(connection, own["sha256"], content)
+        said = answer_to(connection, content)
+        if said is None or said["state"] != "rejected":
+            return said or {}
+        no = rejected(connection, content)
+        if values["landmark"] is None:
+            return said
+        if values["landmark"] in no:
+            return {"state": "rejected"}
+        guesses = [guess for guess in json.loads(values["guesses"]) if guess[0] not in no]
+        return {"guesses": columns.as_json(guesses)}
 
     def _around(
         self, result: Result, values: Mapping[str, Any], reading: Reading | None
     ) -> dict[str, Any]:
         """Return the columns that the path and its neighbours on disk decide."""
-        job, beside = result.job, result.beside
-        mtime_ns = job.mtime_ns if reading is None else reading.mtime_ns
-        around: dict[str, Any] = {"path": job.path, "raw": job.raw, "beside": job.beside}
-        taken, gps = values["taken"], (values["lat"], values["lon"])
-        if taken is None and beside.taken is not None:
-            taken = beside.taken.isoformat()
-            around |= {"taken": taken, "taken_from": "takeout"}
-        if gps[0] is None and beside.gps is not None:
-            gps = beside.gps
-            around |= {"lat": gps[0], "lon": gps[1], "gps_from": beside.gps_from}
-        around["moment"] = _moment(taken, mtime_ns)
-        landmark = self._landmark(values["landmark"])
-        around["gps_says"] = compare(None if gps[0] is None else gps, landmark)
+        job = result.job
+        mtime_ns = reading.mtime_ns if reading is not None else job.mtime_ns
+        if mtime_ns == -1:  # it was being written, or could not be opened
+            mtime_ns = job.mtime_ns
+        around: Row = {"path": job.path, "raw": job.raw, "beside": job.beside}
+        around |= columns.around(values, result.beside)
+        found = {**values, **around}
+        around["moment"] = columns.moment_of(found["taken"], mtime_ns)
+        gps = None if found["lat"] is None else (found["lat"], found["lon"])
+        around["gps_says"] = compare(gps, self._landmark(values["landmark"]))
         return around
 
     def _landmark(self, number: int | None) -> Landmark | None:
         """Return the record of a number; a person may have named one that the bundle lacks."""
-        if number is not None and number not in self._landmarks:
-            row = self._store.connection.execute(
-                f"SELECT {LANDMARK_COLUMNS} FROM landmark WHERE id = ?", [number]
-            ).fetchone()
-            self._landmarks[number] = landmark_of(row)
-        return None if number is None else self._landmarks[number]
+        if number is None:
+            return None
+        if number not in self._landmarks:
+            self._landmarks[number] = landmark_numbered(self._store.connection, number)
+        return self._landmarks[number]
 
     def _refresh(self, connection: sqlite3.Connection, result: Result) -> None:
         """Take over what has changed beside a photo that itself is as it was."""
         own = _row(connection, "path = ?", [result.job.path])
         if own is None:
             return
-        values = {**own, **_facts_of(own)}
-        changed = _facts_of(own) | self._around(result, values, None)
-        changed |= {"pending": 1, "missing": 0}
-        _write(connection, own["id"], changed)
+        facts = columns.facts_of(own)
+        changed = facts | self._around(result, own | facts, None)
+        _write(connection, own["id"], changed | {"pending": 1, "missing": 0})
+        self.refreshed += 1
 
 
-def _facts_of(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return place and time as far as they come from the photo itself."""
-    gps = row["gps_from"] == "exif"
-    taken = row["taken_from"] == "exif"
-    return {
-        "taken": row["taken"] if taken else None,
-        "taken_from": "exif" if taken else None,
-        "lat": row["lat"] if gps else None,
-        "lon": row["lon"] if gps else None,
-        "gps_from": "exif" if gps else None,
-    }
+def _row(connection: sqlite3.Connection, where: str, arguments: Sequence[Any]) -> Row | None:
+    return next(iter(_rows(connection, f"{where} LIMIT 1", arguments)), None)
 
 
-def _judged(
-    connection: sqlite3.Connection, own: Mapping[str, Any], values: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Return the columns that follow from what a person said of the picture before.
-
-    A judgement stays. But where a tag was rejected and another landmark is found now, such as
-    one taught since, that is new; what was rejected is never named again, nor brought back by
-    neighbours.
-    """
-    kept = {name: own[name] for name in _TAG}
-    if own["state"] not in ("new", "rejected"):
-        return kept
-    rows = connection.execute(
-        "SELECT landmark FROM review WHERE photo = ? AND state = 'rejected'", [own["id"]]
-    )
-    rejected = {landmark for (landmark,) in rows}
-    if own["state"] == "rejected":
-        rejected.add(own["landmark"])
-        if values["landmark"] is None or values["landmark"] in rejected:
-            return kept
-    elif not rejected:
-        return {}
-    if values["landmark"] in rejected:
-        return {"state": "rejected"}
-    guesses = [guess for guess in json.loads(values["guesses"] or "[]") if guess[0] not in rejected]
-    return {"guesses": json.dumps(guesses, separators=(",", ":"))}
-
-
-def _same_picture(own: Mapping[str, Any], values: Mapping[str, Any]) -> bool:
-    """Say whether a changed file still is the picture that a person has judged.
-
-    Programs rewrite a photo's file to change its metadata: size and capture time stay.
-    """
-    if own["sha256"] == values["sha256"]:
-        return True
-    size = (values["width"], values["height"])
-    return (
-        values["error"] is None
-        and (own["width"], own["height"]) == size
-        and own["taken_from"] == values["taken_from"] == "exif"
-        and own["taken"] == values["taken"]
-    )
-
-
-def _row(
-    connection: sqlite3.Connection, where: str, arguments: Sequence[Any]
-) -> dict[str, Any] | None:
-    cursor = connection.execute(f"SELECT * FROM photo WHERE {where} LIMIT 1", arguments)
-    row = cursor.fetchone()
-    if row is None:
-        return None
-    return dict(zip((column[0] for column in cursor.description), row, strict=True))
+def _rows(connection: sqlite3.Connection, where: str, arguments: Sequence[Any]) -> list[Row]:
+    cursor = connection.execute(f"SELECT * FROM photo WHERE {where}", arguments)
+    names = [column[0] for column in cursor.description]
+    return [dict(zip(names, row, strict=True)) for row in cursor]
 
 
 def _write(connection: sqlite3.Connection, number: int | None, values: Mapping[str, Any]) -> None:
@@ -280,17 +279,3 @@ def _write(connection: sqlite3.Connection, number: int | None, values: Mapping[s
         return
     sets = ", ".join(f"{name} = ?" for name in names)
     connection.execute(f"UPDATE photo SET {sets} WHERE id = ?", [*values.values(), number])
-
-
-def _moment(taken: str | None, mtime_ns: int) -> int:
-    """Return seconds of the wall clock: of the capture, or else of the file."""
-    if taken is not None:
-        return timegm(datetime.fromisoformat(taken).timetuple())
-    try:
-        return timegm(time.localtime(mtime_ns // 10**9))
-    except (OverflowError, OSError, ValueError):
-        return 0
-
-
-def _fits(number: int) -> int:
-    return (number + 2**63) % 2**64 - 2**63

@@ -31,7 +31,7 @@ GUESSES = 10
 _BATCH = 8
 
 Job = tuple[Found, bool]
-Read = tuple[Result | None, "NDArray[np.float32] | None"]
+Read = tuple[Result, "NDArray[np.float32] | None"]
 
 
 def recognise(
@@ -50,7 +50,7 @@ def recognise(
         workers: threads that decode, and as many for the network; None is one a core.
 
     Yields:
-        A result for each job in its turn; nothing for a photo that is gone.
+        A result for each job in its turn.
     """
     threads = workers or cores()
     read = _readings(iter(jobs), recogniser, known, threads)
@@ -77,8 +77,7 @@ def _joined(batch: list[Read], said: Future[list[Prediction]]) -> Iterator[Resul
     answers = iter(said.result())
     for result, views in batch:
         prediction = None if views is None else next(answers)
-        if result is not None:
-            yield result if prediction is None else replace(result, prediction=prediction)
+        yield result if prediction is None else replace(result, prediction=prediction)
 
 
 def _readings(
@@ -92,12 +91,12 @@ def _readings(
     def work(found: Found, content: bool) -> Read:
         beside = read_beside(found.sidecars, found.takeout)
         if not content:
-            return Result(job=found, reading=None, beside=beside), None
+            return Result(job=found, beside=beside), None
         reading, views = read_one(
             found.path, recogniser.preprocess, tta=recogniser.tta, known=known
         )
         if reading is None:
-            return None, None
+            return Result(job=found, beside=beside, gone=True), None
         return Result(job=found, reading=reading, beside=beside), views
 
     pool = ThreadPoolExecutor(threads, thread_name_prefix="waymark-read")
