@@ -71,6 +71,23 @@ def test_tag_gives_the_photos_as_json_and_csv(home: Path) -> None:
         ]
 
 
+def test_tag_tells_of_what_it_was_given(home: Path) -> None:
+    """A photo behind a link is listed; what is no photo is named, and is no success."""
+    bundle = ("--bundle", home / "b.waymark")
+    (home / "link").symlink_to(home / "photos")
+    done = waymark(home, "tag", home / "link" / "0.jpg", *bundle, "--json")
+    assert [Path(json.loads(line)["photo"]).name for line in done.stdout.splitlines()] == ["0.jpg"]
+    (home / "in").mkdir()
+    (home / "in" / "link").symlink_to(home / "photos")
+    done = waymark(home, "tag", home / "in", *bundle, "--json", code=1)
+    assert len(done.stdout.splitlines()) == 4
+    (home / "notes.txt").write_text("no photo")
+    (home / "a.orf").write_text("raw")
+    done = waymark(home, "tag", home / "notes.txt", home / "a.orf", *bundle, code=1)
+    assert "notes.txt: is no photo" in done.stderr
+    assert "1 RAW files of formats" in done.stdout
+
+
 def test_lists_and_pages(home: Path) -> None:
     """A line a photo; the last line says how to go on, and that goes on."""
     tag(home)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -33,9 +34,10 @@ def names_in(*sources: Path) -> list[str]:
 
 
 def test_hidden_and_closed_folders_are_left_alone(tmp_path: Path) -> None:
-    """So are a NAS's own thumbnails, and all that lies below a .nomedia."""
+    """So are recycle bins, a NAS's own thumbnails, and all that lies below a .nomedia."""
     photo(tmp_path / "a.jpg")
-    for name in (".hidden/b.jpg", "@eaDir/c.jpg", "shut/d.jpg", "shut/below/e.jpg", ".f.jpg"):
+    for name in (".hidden/b.jpg", "@eaDir/c.jpg", "shut/d.jpg", "shut/below/e.jpg", ".f.jpg",
+                 "$RECYCLE.BIN/S-1/g.jpg", "@Recycle/h.jpg", "#snapshot/i.jpg"):  # fmt: skip
         photo(tmp_path / name)
     (tmp_path / "shut" / ".nomedia").touch()
 
@@ -61,12 +63,85 @@ def test_links_in_circles_end(tmp_path: Path) -> None:
 
 def test_videos_and_moving_halves_are_counted(tmp_path: Path) -> None:
     """A video with the name of a photo is the moving half of a Live Photo."""
-    for name in ("IMG_1.HEIC", "IMG_1.MOV", "trip.mp4", "x.jpg", "x.jpg.mp4"):
+    for name in ("IMG_1.HEIC", "IMG_1.MOV", "trip.mp4", "x.jpg", "x.jpg.mp4", "PXL_1.MP.jpg",
+                 "PXL_1.MP", "PXL_2.MP~2.jpg", "PXL_2.MP~2"):  # fmt: skip
         photo(tmp_path / name)
 
     found, census = found_in(tmp_path)
 
-    assert (len(found), census.moving, census.videos) == (2, 2, 1)
+    assert (len(found), census.moving, census.videos) == (4, 4, 1)
+
+
+def test_what_programs_leave_behind_is_no_photo(tmp_path: Path) -> None:
+    """Backups and downloads by halves; unless they are all there is, or are asked for."""
+    for name in ("a.jpg", "a.jpg_original", "b.jpg_original", "c.jpg~", "d.jpg.part",
+                 "e.jpg.crdownload", "f.jpg.tmp", "g~2.jpg"):  # fmt: skip
+        photo(tmp_path / name)
+
+    assert names_in(tmp_path) == ["a.jpg", "b.jpg_original", "g~2.jpg"]
+    assert names_in(tmp_path / "c.jpg~") == ["c.jpg~"]
+
+
+def test_raw_files_of_other_makers_are_counted(tmp_path: Path) -> None:
+    """They are left alone, whatever their content looks like."""
+    for name in ("a.RAF", "b.orf", "c.rw2", "d.crw", "e.pef", "f.nef"):
+        photo(tmp_path / name, b"II*\0")
+
+    found, census = found_in(tmp_path)
+    assert (len(found), census.other_raws) == (1, 5)
+
+
+def test_files_that_are_no_photos_are_named(tmp_path: Path) -> None:
+    """Who names them one by one is told; a photo is one whatever it is called."""
+    for name in ("notes.txt", "notes", "a.mp4", "b.orf"):
+        (tmp_path / name).write_text("no photo")
+    photo(tmp_path / "c.txt")
+
+    found, census = found_in(*tmp_path.iterdir())
+
+    assert [each.path for each in found] == [os.fsencode(tmp_path.resolve() / "c.txt")]
+    assert sorted(row.path for row in census.skipped) == [
+        str(tmp_path / name) for name in ("notes", "notes.txt")
+    ]
+    assert all("no photo" in row.reason for row in census.skipped)
+    assert (census.videos, census.other_raws) == (1, 1)
+    assert not census.shut
+
+
+def test_nothing_is_counted_twice(tmp_path: Path) -> None:
+    """A folder, and what lies in it, in any order; hidden ones that are named are found."""
+    for name in ("a.jpg", "a.cr2", "v.mp4", ".b.jpg", "deep/c.jpg"):
+        photo(tmp_path / name)
+    names = [tmp_path, *(tmp_path / n for n in ("a.jpg", "a.cr2", "v.mp4", ".b.jpg", "deep"))]
+
+    for sources in (names, names[::-1]):
+        found, census = found_in(*sources)
+        assert sorted(Path(os.fsdecode(each.path)).name for each in found) == [
+            ".b.jpg",
+            "a.jpg",
+            "c.jpg",
+        ]
+        assert (census.photos, census.pairs, census.videos, census.moving) == (3, 1, 1, 0)
+
+
+def test_a_walk_tells_where_it_was(tmp_path: Path) -> None:
+    """Folders that links lead to, the photo of a RAW file that was named, what lies behind ..."""
+    root = tmp_path.resolve()
+    for name in ("in/a.jpg", "in/a.cr2", "disk/deep/b.jpg", "other/c.jpg"):
+        photo(tmp_path / name)
+    (tmp_path / "in" / "link").symlink_to(root / "disk")
+    (tmp_path / "in" / "more").symlink_to(root / "disk" / "deep")
+    (tmp_path / "up").symlink_to(root / "disk" / "deep")
+
+    for sources, roots in (
+        (["in"], ["in", "disk"]),
+        (["in/a.cr2"], ["in/a.jpg"]),
+        (["up/.."], ["disk"]),
+        (["up/../deep/b.jpg", "other"], ["other", "disk/deep/b.jpg"]),
+    ):
+        _, census = found_in(*(Path(f"{tmp_path}/{source}") for source in sources))
+        expected = [os.fsencode(root / name) for name in roots]
+        assert sorted(census.roots) == sorted(expected)
 
 
 def test_raw_and_jpeg_are_one_photo(tmp_path: Path) -> None:
@@ -119,20 +194,26 @@ def test_pipes_and_folders_named_like_photos_are_passed_over(tmp_path: Path) -> 
     assert names_in(tmp_path) == []
 
 
-def test_a_folder_that_may_not_be_read_is_reported(tmp_path: Path) -> None:
+def test_a_folder_that_may_not_be_read_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The rest is found all the same."""
-    if os.geteuid() == 0:
-        pytest.skip("root may read everything")
     photo(tmp_path / "shut" / "a.jpg")
     photo(tmp_path / "b.jpg")
-    (tmp_path / "shut").chmod(0)
-    try:
-        found, census = found_in(tmp_path)
-    finally:
-        (tmp_path / "shut").chmod(0o700)
+    shut = os.fsencode(tmp_path.resolve() / "shut")
+    real = os.scandir
+
+    def failing(folder: Any) -> Any:
+        if folder == shut:  # root may read everything
+            raise PermissionError(13, "Permission denied")
+        return real(folder)
+
+    monkeypatch.setattr(os, "scandir", failing)
+    found, census = found_in(tmp_path)
 
     assert len(found) == 1
     assert "cannot be read" in census.skipped[0].reason
+    assert census.shut == [shut]
 
 
 @pytest.mark.parametrize("source", ["no-such-folder", "s3://bucket/photos"])

@@ -237,6 +237,39 @@ def test_photos_that_are_gone_are_marked(run: Run, store: Store, photos: Path) -
     assert set(listed(store)) == {"0.jpg", "1.jpg", "2.jpg"}
 
 
+def test_of_what_cannot_be_looked_into_nothing_is_known(
+    run: Run, store: Store, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Photos in a folder that cannot be read for a while are not taken for gone."""
+    save(photos / "deep" / "a.jpg", 7)
+    run()
+    real = os.scandir
+
+    def failing(folder: Any) -> Any:
+        if folder == os.fsencode(photos / "deep"):
+            raise PermissionError(13, "Permission denied")
+        return real(folder)
+
+    monkeypatch.setattr(os, "scandir", failing)
+    (photos / "0.jpg").unlink()
+    report = run()
+    assert (report.missing, len(report.skipped)) == (1, 1)
+    assert set(listed(store)) == {"1.jpg", "2.jpg", "a.jpg"}
+
+
+def test_linked_folders_count(run: Run, store: Store, photos: Path) -> None:
+    """Their photos are kept under their real paths, and are among those tagged, or gone."""
+    disk = save(photos.parent / "disk" / "a.jpg", 7).parent
+    (disk / "bad.jpg").write_bytes(b"\xff\xd8\xff")
+    (photos / "link").symlink_to("../disk")
+
+    report = run()
+    assert (report.photos, report.known, report.failed) == (5, 4, 1)
+    assert len(listed(store, paths=tuple(map(Path, report.roots)))) == 5
+    (disk / "a.jpg").unlink()
+    assert run().missing == 1
+
+
 def test_one_folder_says_nothing_of_another(run: Run, store: Store, photos: Path) -> None:
     """Tagging elsewhere neither marks nor counts what lies in the first folder."""
     run()

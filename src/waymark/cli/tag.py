@@ -59,7 +59,7 @@ def tag(
     """Recognise what is new or changed in folders; the photos themselves are never touched.
 
     Ctrl-C, or anything worse, loses nothing: run it again and it goes on. Exit code 0 if every
-    photo was read, 1 if some were not, 2 for wrong usage.
+    photo was read, 1 if something could not be, 2 for wrong usage.
     """
     # The cores belong to the photos: NumPy's own threads would only get in their way.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -93,7 +93,7 @@ def tag(
                 context=context,
                 progress=progress,
             )
-        wanted = Filter(paths=tuple(sources))
+        wanted = Filter(paths=tuple(map(Path, report.roots)))
         if csv is not None:
             write_export(csv, every(store, wanted), form="csv")
         if as_json:
@@ -102,7 +102,7 @@ def tag(
             for photo in every(store, wanted):
                 print(json.dumps(photo.to_dict(), allow_nan=False))
         _say(report, store.path, quiet=as_json)
-    if report.failed:
+    if report.failed or report.skipped:
         raise typer.Exit(1)
 
 
@@ -131,6 +131,7 @@ def _say(report: TagReport, library: Path, *, quiet: bool) -> None:
         (report.pairs, "RAW+JPEG pairs, each as one photo"),
         (report.videos, "videos left alone"),
         (report.moving, "moving halves of Live Photos left alone"),
+        (report.other_raws, "RAW files of formats that waymark does not read, left alone"),
         (report.closed, "folders left alone for a .nomedia or .noimage"),
     )
     lines += [f"{count:,} {what}" for count, what in left if count]

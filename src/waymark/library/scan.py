@@ -20,22 +20,22 @@ from pathlib import Path
 
 from waymark.dataset.index import Skipped, printable
 from waymark.errors import ConfigError
+from waymark.library.scan_names import (
+    CLOSED,
+    Kind,
+    is_hidden_folder,
+    is_moving_half,
+    is_passed_over,
+    kind_of,
+    pairs_of,
+    stem_of,
+    stems_of,
+)
+from waymark.library.store_paths import places_of
 from waymark.library.takeout import metadata_name
 
-PHOTO_SUFFIXES = frozenset(
-    b".jpg .jpeg .jpe .jfif .png .webp .tif .tiff .bmp .gif .heic .heif .hif .avif".split()
-)
-RAW_SUFFIXES = frozenset(b".cr2 .cr3 .nef .arw .dng".split())
-VIDEO_SUFFIXES = frozenset(
-    b".mp4 .mov .m4v .avi .mkv .webm .3gp .3g2 .mts .m2ts .mpg .mpeg .wmv .flv .ogv .insv".split()
-)
-_OTHER_SUFFIXES = frozenset(
-    b".xmp .json .txt .aae .thm .ini .db .html .htm .pdf .zip .mp3 .m4a .wav .csv .xml .md".split()
-)
-_JPEG = (b".jpg", b".jpeg", b".jpe", b".heic", b".heif", b".hif")  # in this order: of a pair
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+:/", re.IGNORECASE)  # Path makes one slash of two
-_CLOSED = frozenset((b".nomedia", b".noimage"))
-_HIDDEN = frozenset((b"__MACOSX", b"@eaDir", b"#recycle", b"lost+found"))
+Entries = dict[bytes, "os.DirEntry[bytes]"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,58 +72,95 @@ class Census:
         pairs: RAW+JPEG pairs among them.
         videos: videos, which are left alone.
         moving: moving halves of Live Photos, which are left alone too.
+        other_raws: RAW files of makers whose RAW files waymark does not read.
         closed: folders left alone for a `.nomedia` or `.noimage` in them.
         skipped: what could not be looked into, and why.
+        roots: real paths of what was walked: folders, those that links lead to among them, and
+            photos named one by one.
+        shut: what below them could not be looked into: nothing is known of what is there.
     """
 
     photos: int = 0
     pairs: int = 0
     videos: int = 0
     moving: int = 0
+    other_raws: int = 0
     closed: int = 0
     skipped: list[Skipped] = field(default_factory=list)
+    roots: list[bytes] = field(default_factory=list)
+    shut: list[bytes] = field(default_factory=list)
+
+    def skip(self, path: bytes, error: OSError) -> None:
+        """Note what cannot be looked into; what is not there is known not to be."""
+        reason = f"cannot be read ({error.strerror})"
+        self.skipped.append(Skipped(printable(Path(os.fsdecode(path))), reason))
+        if not isinstance(error, FileNotFoundError):
+            self.shut.append(path)
 
 
 def walk(sources: Sequence[str | os.PathLike[str]], census: Census) -> Iterator[Found]:
-    """Yield the photos in folders of any depth, and those named one by one; each once a folder.
+    """Yield the photos in folders of any depth, and those named one by one; each once.
 
     Args:
-        sources: folders and files; a folder named here is read even if its name is hidden.
-        census: what is found is counted here as the walk goes on.
+        sources: folders and files; a folder named here is read even if its name is hidden, a
+            file looked into whatever it is called.
+        census: what is found is noted here as the walk goes on.
 
     Raises:
         ConfigError: a source does not exist, or is no file of this machine.
     """
     folders, files = _sort(sources)
+    census.roots += folders
+    entered = set[bytes]()
+    yield from _walk_folders(folders, census, entered)
     for parent, names in files.items():
-        yield from _photos_of(parent, _list(parent, census), census, only=names)
-    seen: set[tuple[int, int]] = set()
-    waiting = folders[::-1]
+        entries = _list(parent, census)
+        # of a folder that was walked, the others have been found
+        left = names if parent not in entered else {n for n in names if is_passed_over(n, entries)}
+        for found in _photos_of(parent, entries, census, only=left):
+            census.roots.append(found.path)
+            yield found
+
+
+def _walk_folders(folders: Sequence[bytes], census: Census, entered: set[bytes]) -> Iterator[Found]:
+    """Yield the photos of folders and all below them, and take down which were `entered`."""
+    roots, seen = set(folders), set[tuple[int, int]]()
+    waiting = list(folders[::-1])
     while waiting:
         here = waiting.pop()
         try:
             facts = os.stat(here)  # noqa: PTH116  # bytes
         except OSError as error:
-            census.skipped.append(_skip(here, error))
+            census.skip(here, error)
             continue
         if (facts.st_dev, facts.st_ino) in seen:
             continue
         seen.add((facts.st_dev, facts.st_ino))
         entries = _list(here, census)
-        if not _CLOSED.isdisjoint(entries):
+        if not CLOSED.isdisjoint(entries):
             census.closed += 1
             continue
+        entered.add(here)
         inside = []
         for name, entry in entries.items():
-            if _is_folder(entry) and not name.startswith(b".") and name not in _HIDDEN:
-                inside.append(_real(entry) if entry.is_symlink() else entry.path)
+            if _is_folder(entry) and not is_hidden_folder(name):
+                inside.append(entry.path)
+                if entry.is_symlink():
+                    inside[-1] = os.path.realpath(entry.path)
+                    if not _lies_below(inside[-1], roots):
+                        roots.add(inside[-1])
+                        census.roots.append(inside[-1])
         waiting.extend(inside[::-1])
         yield from _photos_of(here, entries, census)
 
 
-def roots(sources: Iterable[str | os.PathLike[str]]) -> list[bytes]:
-    """Return the real paths of folders and files, as photos' paths begin with them."""
-    return [os.path.realpath(os.fsencode(source)) for source in sources]
+def _lies_below(path: bytes, roots: set[bytes]) -> bool:
+    while path not in roots:
+        parent = os.path.dirname(path)  # noqa: PTH120  # bytes
+        if parent == path:
+            return False
+        path = parent
+    return True
 
 
 def _sort(
@@ -134,7 +171,7 @@ def _sort(
     files: dict[bytes, set[bytes]] = {}
     for source in sources:
         text = printable(os.fspath(source))
-        path = os.path.realpath(os.fsencode(source))
+        path, named = places_of(source)
         if _ADDRESS.match(text) and not os.path.lexists(path):
             raise ConfigError(
                 f"{text} is an address; give folders or files of this machine, "
@@ -143,68 +180,66 @@ def _sort(
         if os.path.isdir(path):  # noqa: PTH112  # bytes
             folders.append(path)
         elif os.path.lexists(path):
-            # the folder's real path, and the name as given: a link to a photo is that photo
-            parent, name = os.path.split(os.path.abspath(os.fsencode(source)))  # noqa: PTH100
-            files.setdefault(os.path.realpath(parent), set()).add(name)
+            parent, name = os.path.split(named)
+            files.setdefault(parent, set()).add(name)
         else:
             raise ConfigError(f"{text} does not exist; give folders with photos, or photos.")
     return folders, files
 
 
-def _list(folder: bytes, census: Census) -> dict[bytes, os.DirEntry[bytes]]:
+def _list(folder: bytes, census: Census) -> Entries:
     """Return what a folder holds, by name, sorted."""
     try:
         with os.scandir(folder) as entries:
             return {entry.name: entry for entry in sorted(entries, key=lambda entry: entry.name)}
     except OSError as error:
-        census.skipped.append(_skip(folder, error))
+        census.skip(folder, error)
         return {}
 
 
 def _photos_of(
-    folder: bytes,
-    entries: dict[bytes, os.DirEntry[bytes]],
-    census: Census,
-    *,
-    only: set[bytes] | None = None,
+    folder: bytes, entries: Entries, census: Census, *, only: set[bytes] | None = None
 ) -> Iterator[Found]:
     """Yield the photos of one folder; with `only`, those named, or paired with one named."""
+    named = only or set()
     names = [
-        name for name, entry in entries.items() if not _hidden(name, only) and not _is_folder(entry)
+        name
+        for name, entry in entries.items()
+        if (name in named or not is_passed_over(name, entries)) and not _is_folder(entry)
     ]
-    stems: dict[bytes, list[bytes]] = {}
-    for name in names:
-        if _suffix(name) in PHOTO_SUFFIXES | RAW_SUFFIXES:
-            stems.setdefault(_stem(name).lower(), []).append(name)
-    raws = _pairs(stems)
+    stems = stems_of(names)
+    raws = pairs_of(stems)
     paired = set(raws.values())
-    sidecars = {name.lower(): name for name in names if _suffix(name) == b".xmp"}
-    jsons = {os.fsdecode(name) for name in names if _suffix(name) == b".json"}
+    sidecars = {name.lower(): name for name in names if name.lower().endswith(b".xmp")}
+    jsons = {os.fsdecode(name) for name in names if name.lower().endswith(b".json")}
     for name in names:
-        suffix, raw = _suffix(name), raws.get(name)
+        kind, raw = kind_of(name), raws.get(name)
         if only is not None and name not in only and raw not in only:
             continue
-        if suffix in VIDEO_SUFFIXES:
-            still = _stem(name).lower()
-            if still in stems or _suffix(still) in PHOTO_SUFFIXES:
-                census.moving += 1
-            else:
-                census.videos += 1
-        elif name in paired or suffix in _OTHER_SUFFIXES:
+        if kind is Kind.VIDEO and is_moving_half(name, stems):
+            census.moving += 1
+        elif kind is Kind.VIDEO:
+            census.videos += 1
+        elif kind is Kind.OTHER_RAW:
+            census.other_raws += 1
+        elif name in paired or (kind is Kind.OTHER and only is None):
             continue
-        elif suffix in PHOTO_SUFFIXES | RAW_SUFFIXES or _looks_like_photo(entries[name].path):
+        elif kind in (Kind.PHOTO, Kind.RAW) or _looks_like_photo(entries[name].path):
             found = _found(folder, entries, name, raw, sidecars=sidecars, jsons=jsons)
             if isinstance(found, OSError):
-                census.skipped.append(_skip(entries[name].path, found))
+                census.skip(entries[name].path, found)
             elif found is not None:
                 census.photos += 1
                 census.pairs += raw is not None
                 yield found
+        elif only is not None:
+            path = printable(Path(os.fsdecode(entries[name].path)))
+            census.skipped.append(Skipped(path, "is no photo that waymark reads"))
 
 
 def _found(
     folder: bytes,
-    entries: dict[bytes, os.DirEntry[bytes]],
+    entries: Entries,
     name: bytes,
     raw: bytes | None,
     *,
@@ -219,7 +254,7 @@ def _found(
     if not stat.S_ISREG(facts.st_mode):
         return None
     # of a pair, the RAW file's own sidecar counts too
-    wanted = [name, _stem(name), *([raw] if raw else [])]
+    wanted = [name, stem_of(name), *([raw] if raw else [])]
     xmp = dict.fromkeys(
         sidecars[key] for each in wanted if (key := each.lower() + b".xmp") in sidecars
     )
@@ -247,26 +282,6 @@ def _found(
     )
 
 
-def _pairs(stems: dict[bytes, list[bytes]]) -> dict[bytes, bytes]:
-    """Return, for each JPEG or HEIC with a RAW file of the same name, that RAW file."""
-    pairs = {}
-    for names in stems.values():
-        if len(names) < 2:
-            continue
-        raws = [name for name in names if _suffix(name) in RAW_SUFFIXES]
-        stills = sorted(
-            (name for name in names if _suffix(name) in _JPEG),
-            key=lambda name: _JPEG.index(_suffix(name)),
-        )
-        if raws and stills:
-            pairs[stills[0]] = raws[0]
-    return pairs
-
-
-def _hidden(name: bytes, only: set[bytes] | None) -> bool:
-    return name.startswith(b".") and (only is None or name not in only)
-
-
 def _is_folder(entry: os.DirEntry[bytes]) -> bool:
     try:
         return entry.is_dir()
@@ -274,23 +289,7 @@ def _is_folder(entry: os.DirEntry[bytes]) -> bool:
         return False
 
 
-def _real(entry: os.DirEntry[bytes]) -> bytes:
-    return os.path.realpath(entry.path)
-
-
-def _suffix(name: bytes) -> bytes:
-    return os.path.splitext(name)[1].lower()  # noqa: PTH122  # bytes
-
-
-def _stem(name: bytes) -> bytes:
-    return os.path.splitext(name)[0]  # noqa: PTH122  # bytes
-
-
 def _looks_like_photo(path: bytes) -> bool:
     from waymark.photo import is_photo
 
     return is_photo(os.fsdecode(path))
-
-
-def _skip(path: bytes, error: OSError) -> Skipped:
-    return Skipped(printable(Path(os.fsdecode(path))), f"cannot be read ({error.strerror})")

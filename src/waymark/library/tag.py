@@ -65,8 +65,11 @@ class TagReport:
         pairs: RAW+JPEG pairs.
         videos: left alone.
         moving: moving halves of Live Photos, left alone.
+        other_raws: RAW files of makers whose RAW files waymark does not read, left alone.
         closed: folders left alone for a `.nomedia` or `.noimage`.
-        skipped: what could not be looked into.
+        skipped: what could not be looked into, or is no photo.
+        roots: what all this is about: folders, those that links lead to among them, and photos
+            named one by one, by their real paths.
         seconds: how long recognising took.
     """
 
@@ -86,8 +89,10 @@ class TagReport:
     pairs: int = 0
     videos: int = 0
     moving: int = 0
+    other_raws: int = 0
     closed: int = 0
     skipped: tuple[Skipped, ...] = field(default=())
+    roots: tuple[str, ...] = field(default=())
     seconds: float = 0.0
 
     def to_dict(self) -> dict[str, Any]:
@@ -128,7 +133,7 @@ def tag(
         progress(seen, 0, "looking for photos")
     plan.compare()
     progress(plan.seen, plan.seen, "looking for photos")
-    plan.note_missing(sources)
+    plan.note_missing(census.roots, census.shut)
     started = time.monotonic()
     saver = None
     if plan.todo:
@@ -146,10 +151,12 @@ def tag(
         pairs=census.pairs,
         videos=census.videos,
         moving=census.moving,
+        other_raws=census.other_raws,
         closed=census.closed,
         skipped=tuple(census.skipped),
         seconds=seconds,
-        **_counts(store, sources),
+        roots=tuple(os.fsdecode(root) for root in census.roots),
+        **_counts(store, census.roots),
     )
 
 
@@ -214,8 +221,8 @@ def _decide(run: _Run, threshold: float | None, *, context: bool, progress: Prog
     )
 
 
-def _counts(store: Store, sources: Sequence[str | os.PathLike[str]]) -> dict[str, int]:
-    where, arguments = below(sources)
+def _counts(store: Store, roots: Sequence[bytes]) -> dict[str, int]:
+    where, arguments = below(roots)
     with store.faults():
         counts = store.connection.execute(
             f"SELECT {', '.join(f'count(*) FILTER (WHERE {each})' for each in _COUNTED.values())} "

@@ -7,7 +7,6 @@ Out: a list of jobs, in tables that SQLite keeps on disk for this connection alo
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
@@ -81,9 +80,15 @@ class Plan:
             (self.seen,) = connection.execute("SELECT count(*) FROM temp.seen").fetchone()
             (self.todo,) = connection.execute("SELECT count(*) FROM temp.todo").fetchone()
 
-    def note_missing(self, sources: Sequence[str | os.PathLike[str]]) -> None:
-        """Mark the photos below `sources` that are gone, and unmark those that are back."""
-        where, arguments = below(sources)
+    def note_missing(self, roots: Sequence[bytes], shut: Sequence[bytes]) -> None:
+        """Mark the photos below `roots` that are gone, and unmark those that are back.
+
+        Of what lies below `shut` nobody knows.
+        """
+        where, arguments = below(roots)
+        if shut:
+            unknown, more = below(shut)
+            where, arguments = f"{where} AND NOT {unknown}", [*arguments, *more]
         absent = "NOT EXISTS (SELECT 1 FROM temp.seen WHERE seen.path = photo.path)"
         query = f"SELECT 1 FROM photo WHERE missing != ({absent}) AND {where} LIMIT 1"
         with self._store.faults():
