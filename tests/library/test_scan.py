@@ -181,7 +181,7 @@ def test_what_lies_beside_a_photo_is_seen_and_watched(tmp_path: Path) -> None:
 
     assert before.beside == ""
     assert after.sidecars == (os.fsencode(tmp_path / "a.jpg.xmp"),)
-    assert after.takeout == os.fsencode(tmp_path / "a.jpg.supplemental-metadata.json")
+    assert after.takeout == (os.fsencode(tmp_path / "a.jpg.supplemental-metadata.json"),)
     assert len({before.beside, after.beside, changed.beside}) == 3
     assert before.mtime_ns == changed.mtime_ns
 

@@ -5,14 +5,23 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from typing import Any
+from unicodedata import normalize
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from waymark.library.takeout import Facts, metadata_name, read_takeout
+from waymark.library.takeout import Facts, MetadataNames, belongs, read_takeout
 
 LONG = "Screenshot_2019-08-21-23-26-21-345_com.example"  # 46 characters
+CAFE = "Backyard_ceremony_wedding_photography_xxxxxxx_"
+SMILES = "\N{GRINNING FACE}" * 23  # 46 units, as Takeout counts
+
+
+def own(photo: str, files: dict[str, str | None]) -> str | None:
+    """Return which of the files, with the titles inside, is a photo's."""
+    found = MetadataNames(files).of(photo)
+    return next((name for name in found if belongs(photo, name, files[name])), None)
 
 
 @pytest.mark.parametrize(
@@ -29,7 +38,11 @@ LONG = "Screenshot_2019-08-21-23-26-21-345_com.example"  # 46 characters
         ("photo-edited.jpg", "photo.jpg.json"),
         ("photo-bearbeitet.jpg", "photo.jpg.supplemental-metadata.json"),
         ("photo-edited(2).jpg", "photo.jpg(2).json"),
-        (f"{LONG}x.jpg", f"{LONG}.json"),
+        ("photo(2)-edited.jpg", "photo.jpg(2).json"),
+        ("photo(1)-edited(2).jpg", "photo(1).jpg.supplemental-metadata(2).json"),
+        ("photo(1)-editat.jpg", "photo(1).jpg.supplemental-metadata.json"),
+        (normalize("NFD", "Été-modifié.jpg"), normalize("NFD", "Été.jpg.json")),
+        (f"{LONG}.jpg", f"{LONG}.jpg.json"),
         ("noending", "noending.json"),
     ],
 )
@@ -37,7 +50,46 @@ def test_the_file_of_a_photo_is_found(photo: str, json_name: str) -> None:
     """Under all the names that Takeout has given it over the years, among others."""
     others = {"metadata.json", "photo2.jpg.json", "phot.jpg.json", "shared_album_comments.json"}
 
-    assert metadata_name(photo, {json_name, *others} - {photo}) == json_name
+    assert MetadataNames({json_name, *others} - {photo}).of(photo) == (json_name,)
+    assert belongs(photo, json_name, None)
+
+
+@pytest.mark.parametrize(
+    ("photo", "json_name", "title"),
+    [
+        (f"{LONG}x.jpg", f"{LONG}.json", f"{LONG}x.jpg"),
+        (f"{LONG}x.jpg", f"{LONG}(3).json", f"{LONG}x.jpg"),
+        (f"{LONG}x.jpg", f"{LONG}.json", f"{LONG}xyz.jpg"),
+        (f"{LONG}x-edited.jpg", f"{LONG}.json", f"{LONG}x.jpg"),
+        (f"{CAFE}m(494).jpg", f"{CAFE}(494).json", f"{CAFE}magnolia-371.jpg"),
+        (f"{SMILES}:)x.jpg", f"{SMILES}.json", f"{SMILES}:)x.jpg"),
+        ("Tom _ Jerry.jpg", "Tom _ Jerry.json", "Tom & Jerry"),
+        ("Peanut Balls.jpg", "Peanut Balls.supplemental-metadata.json", "Peanut Balls"),
+        ("Peanut Balls-edited.jpg", "Peanut Balls.supplemental-metadata.json", "Peanut Balls"),
+        ("20030616.jpg", "20030616.json", "20030616.jpg"),
+        ("photo(1).jpg", "photo(1).json", "photo.jpg"),
+    ],
+)
+def test_where_the_name_leaves_it_open_the_title_tells(
+    photo: str, json_name: str, title: str
+) -> None:
+    """The name was cut, or has no ending; with another title, or none, it is another photo's."""
+    assert own(photo, {json_name: title, "metadata.json": None}) == json_name
+    assert own(photo, {json_name: "another.jpg"}) is None
+    assert own(photo, {json_name: None}) is None
+
+
+def test_photos_whose_names_were_cut_to_one_get_each_its_own() -> None:
+    """A wrong place would be worse than none."""
+    files: dict[str, str | None] = {
+        f"{LONG}.json": f"{LONG}1.jpg",
+        f"{LONG}(1).json": f"{LONG}2.jpg",
+    }
+
+    assert own(f"{LONG}1.jpg", files) == f"{LONG}.json"
+    assert own(f"{LONG}2.jpg", files) == f"{LONG}(1).json"
+    assert own(f"{LONG}3.jpg", files) is None
+    assert own(f"{CAFE}m(185).jpg", {f"{CAFE}(494).json": f"{CAFE}magnolia-371.jpg"}) is None
 
 
 @pytest.mark.parametrize(
@@ -47,14 +99,23 @@ def test_the_file_of_a_photo_is_found(photo: str, json_name: str) -> None:
         ("photo(1).jpg", "photo.jpg.json"),
         ("photo(1).jpg", "photo.jpg(2).json"),
         ("photo.jpg", "photo.png.json"),
-        ("photo.jpg", "photo.json"),
         ("IMG_1.jpg", "IMG_10.jpg.json"),
         ("IMG_10.jpg", "IMG_1.jpg.json"),
     ],
 )
 def test_another_photos_file_is_not_taken(photo: str, json_name: str) -> None:
     """A place of another photo would be worse than none."""
-    assert metadata_name(photo, {json_name}) is None
+    assert MetadataNames([json_name]).of(photo) == ()
+
+
+names = st.text(st.sampled_from("ab(1).é😀"), min_size=1, max_size=60)
+
+
+@given(names, names)
+def test_any_name_has_an_answer(photo: str, other: str) -> None:
+    """Whatever it is made of: a photo's very name is its own, and nothing fails."""
+    assert own(photo, {f"{photo}.json": None, f"{other}.json": other}) is not None
+    own(photo, {f"{other}.json": other})
 
 
 def metadata(**changes: Any) -> bytes:
@@ -76,7 +137,7 @@ def test_place_and_time_are_read() -> None:
     zero = {"latitude": 0.0, "longitude": 0.0}
 
     assert read_takeout(metadata()) == Facts(
-        gps=(48.8584, 2.2945), taken=datetime(2019, 1, 1, tzinfo=UTC)
+        title="photo.jpg", gps=(48.8584, 2.2945), taken=datetime(2019, 1, 1, tzinfo=UTC)
     )
     assert read_takeout(metadata(geoData=zero, geoDataExif=exif)).gps == (1.5, -2.5)
     assert read_takeout(metadata(geoData=zero)).gps is None
@@ -114,3 +175,18 @@ def test_nothing_makes_it_fail(data: bytes) -> None:
 def test_deep_nesting_is_no_trouble() -> None:
     """A file that would exhaust the parser says nothing."""
     assert read_takeout(b"[" * 100_000) == Facts()
+
+
+def test_a_library_has_the_place_of_each(home: Any) -> None:
+    """Two photos whose names are cut to the same, in one folder."""
+    for number in (1, 2):
+        home.photo(f"{LONG}{number}.jpg", number)
+        file = home.folder / f"{LONG}{'' if number == 1 else '(1)'}.json"
+        place = {"latitude": 10.0 * number, "longitude": 2.0}
+        file.write_bytes(metadata(title=f"{LONG}{number}.jpg", geoData=place))
+
+    assert home.tag().with_gps == 2
+    assert [home.listed()[f"{LONG}{number}.jpg"].gps for number in (1, 2)] == [
+        (10.0, 2.0),
+        (20.0, 2.0),
+    ]

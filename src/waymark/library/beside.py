@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from waymark.library.near import Point
-from waymark.library.takeout import MAX_BYTES, read_takeout
+from waymark.library.takeout import MAX_BYTES, Facts, belongs, read_takeout
 
 _MAX_XMP = 16 * 2**20  # bytes; programs that keep every edit write megabytes
 _EXIF = "{http://ns.adobe.com/exif/1.0/}"
@@ -47,17 +47,30 @@ class Beside:
     taken: datetime | None = None
 
 
-def read_beside(sidecars: Sequence[bytes], takeout: bytes | None) -> Beside:
-    """Read the files beside a photo; what cannot be read says nothing."""
-    facts = read_takeout(_bytes(takeout, MAX_BYTES)) if takeout is not None else None
-    taken = facts.taken if facts else None
+def read_beside(photo: bytes, sidecars: Sequence[bytes], takeout: Sequence[bytes]) -> Beside:
+    """Read the files beside a photo; what cannot be read says nothing.
+
+    Args:
+        photo: its path.
+        sidecars: those of XMP.
+        takeout: files of Google Takeout that may be its own; the first that is counts.
+    """
+    facts = next(_own(photo, takeout), Facts())
     for sidecar in sidecars:
         gps = sidecar_place(_bytes(sidecar, _MAX_XMP))
         if gps is not None:
-            return Beside(gps=gps, gps_from="sidecar", taken=taken)
-    if facts is not None and facts.gps is not None:
-        return Beside(gps=facts.gps, gps_from="takeout", taken=taken)
-    return Beside(taken=taken)
+            return Beside(gps=gps, gps_from="sidecar", taken=facts.taken)
+    if facts.gps is not None:
+        return Beside(gps=facts.gps, gps_from="takeout", taken=facts.taken)
+    return Beside(taken=facts.taken)
+
+
+def _own(photo: bytes, takeout: Sequence[bytes]) -> Iterator[Facts]:
+    """Yield what the files say that are the photo's own."""
+    for file in takeout:
+        facts = read_takeout(_bytes(file, MAX_BYTES))
+        if belongs(_name(photo), _name(file), facts.title):
+            yield facts
 
 
 def sidecar_place(data: bytes) -> Point | None:
@@ -104,6 +117,10 @@ def _degrees(text: str, letters: str, most: int) -> float | None:
     if minutes >= 60 or seconds > 60 or not math.isfinite(total) or total > most:
         return None
     return -total if match[4].upper() == letters[1] else total
+
+
+def _name(path: bytes) -> str:
+    return os.fsdecode(os.path.basename(path))  # noqa: PTH119  # bytes
 
 
 def _bytes(path: bytes, most: int) -> bytes:

@@ -32,7 +32,7 @@ from waymark.library.scan_names import (
     stems_of,
 )
 from waymark.library.store_paths import places_of
-from waymark.library.takeout import metadata_name
+from waymark.library.takeout import MetadataNames
 
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+:/", re.IGNORECASE)  # Path makes one slash of two
 Entries = dict[bytes, "os.DirEntry[bytes]"]
@@ -49,8 +49,8 @@ class Found:
         mtime_ns: when it was changed last.
         inode: its number in the file system.
         sidecars: XMP files of that photo that exist, the likelier first.
-        takeout: Google Takeout's JSON of it.
-        beside: changes whenever one of these two does; "" where there are none.
+        takeout: Google Takeout's JSON files that may be its own, the likelier first.
+        beside: changes whenever one of these does; "" where there are none.
     """
 
     path: bytes
@@ -59,7 +59,7 @@ class Found:
     mtime_ns: int
     inode: int
     sidecars: tuple[bytes, ...] = ()
-    takeout: bytes | None = None
+    takeout: tuple[bytes, ...] = ()
     beside: str = ""
 
 
@@ -211,7 +211,7 @@ def _photos_of(
     raws = pairs_of(stems)
     paired = set(raws.values())
     sidecars = {name.lower(): name for name in names if name.lower().endswith(b".xmp")}
-    jsons = {os.fsdecode(name) for name in names if name.lower().endswith(b".json")}
+    jsons = MetadataNames(os.fsdecode(n) for n in names if n.lower().endswith(b".json"))
     for name in names:
         kind, raw = kind_of(name), raws.get(name)
         if only is not None and name not in only and raw not in only:
@@ -244,7 +244,7 @@ def _found(
     raw: bytes | None,
     *,
     sidecars: dict[bytes, bytes],
-    jsons: set[str],
+    jsons: MetadataNames,
 ) -> Found | OSError | None:
     """Look at one file; None if it is a pipe, a socket or a device."""
     try:
@@ -258,12 +258,11 @@ def _found(
     xmp = dict.fromkeys(
         sidecars[key] for each in wanted if (key := each.lower() + b".xmp") in sidecars
     )
-    json = metadata_name(os.fsdecode(name), jsons) if jsons else None
-    takeout = None if json is None else os.fsencode(json)
+    takeout = [os.fsencode(json) for json in jsons.of(os.fsdecode(name))]
     beside = ""
     if xmp or takeout:
         signs = []
-        for other in (*xmp, *([takeout] if takeout else [])):
+        for other in (*xmp, *takeout):
             try:
                 seen = entries[other].stat()
                 signs.append((other, seen.st_size, seen.st_mtime_ns, seen.st_ino))
@@ -277,7 +276,7 @@ def _found(
         mtime_ns=facts.st_mtime_ns,
         inode=facts.st_ino,
         sidecars=tuple(os.path.join(folder, each) for each in xmp),  # noqa: PTH118
-        takeout=None if takeout is None else os.path.join(folder, takeout),  # noqa: PTH118
+        takeout=tuple(os.path.join(folder, each) for each in takeout),  # noqa: PTH118
         beside=beside,
     )
 

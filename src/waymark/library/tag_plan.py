@@ -137,7 +137,7 @@ def _row(found: Found) -> tuple[Any, ...]:
         _fits(found.mtime_ns),
         _fits(found.inode),
         b"\0".join(found.sidecars),
-        found.takeout,
+        b"\0".join(found.takeout),
         found.beside,
     )
 
@@ -156,6 +156,6 @@ def _found(row: Sequence[Any]) -> Found:
         mtime_ns=mtime_ns,
         inode=inode,
         sidecars=tuple(sidecars.split(b"\0")) if sidecars else (),
-        takeout=takeout,
+        takeout=tuple(takeout.split(b"\0")) if takeout else (),
         beside=beside,
     )

@@ -89,7 +89,7 @@ def _readings(
     """Read and decode in threads, a bounded window ahead of the caller, in order."""
 
     def work(found: Found, content: bool) -> Read:
-        beside = read_beside(found.sidecars, found.takeout)
+        beside = read_beside(found.path, found.sidecars, found.takeout)
         if not content:
             return Result(job=found, beside=beside), None
         reading, views = read_one(

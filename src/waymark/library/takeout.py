@@ -4,8 +4,9 @@ In:  the names in a folder; the bytes of a JSON file.
 Out: which file belongs to which photo; its `Facts`, None for what is missing or makes no sense.
 
 Takeout names the file after the photo with `.supplemental-metadata` (older ones without), cuts
-what gets longer than 46 characters, puts a copy's number at the end, and gives the edited
-version of a photo none of its own.
+what gets longer than 46 UTF-16 units, puts a copy's number at the end, and gives the edited
+version of a photo none of its own. Where the name was cut, or has not the photo's ending,
+several photos may be meant: the title inside tells which.
 """
 
 from __future__ import annotations
@@ -13,21 +14,23 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+from unicodedata import normalize
 
 from waymark.library.near import Point
 
 MAX_BYTES = 2**20
 _WORD = ".supplemental-metadata"
-_LONGEST = 46  # characters of a name before `.json`; a few more are allowed for
+_WORDS = [_WORD[:length] for length in range(len(_WORD), -1, -1)]
+_CUT = range(43, 48)  # UTF-16 units of a name that was cut: 46, and a few are allowed for
 _NUMBERED = re.compile(r"^(.*)\((\d{1,5})\)$", re.DOTALL)
 _EDITED = (
-    *("-edited", "-bearbeitet", "-modifié", "-editado", "-editada", "-modificato", "-bewerkt"),
-    *("-redigerad", "-edytowane", "-muokattu", "-redigeret", "-redigert", "-düzenlendi"),
-    *("-upraveno", "-編集済み"),
+    *("-edited", "-bearbeitet", "-modifié", "-editado", "-editada", "-editat", "-modificato"),
+    *("-bewerkt", "-redigerad", "-edytowane", "-muokattu", "-redigeret", "-redigert"),
+    *("-düzenlendi", "-upraveno", "-編集済み"),
 )
 
 
@@ -36,45 +39,121 @@ class Facts:
     """What Takeout knows of a photo.
 
     Attributes:
+        title: what the photo was called, before its name was cut.
         gps: where it was taken, degrees north and east.
         taken: when, in UTC.
     """
 
+    title: str | None = None
     gps: Point | None = None
     taken: datetime | None = None
 
 
-def metadata_name(photo: str, names: Collection[str]) -> str | None:
-    """Return which of the JSON files of a folder belongs to a photo.
+class MetadataNames:
+    """The JSON files of a folder, to be found by the photos that they may belong to."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._names: dict[str, list[tuple[str, str]]] = {}  # by all but the number
+        for name in sorted(names):
+            base, number = _parted(name)
+            self._names.setdefault(base, []).append((number, name))
+
+    def of(self, photo: str) -> tuple[str, ...]:
+        """Return the files that may belong to a photo, the likeliest first; see `belongs`."""
+        if not self._names:
+            return ()
+        originals = list(_originals(normalize("NFC", photo)))
+        for name, number in originals:
+            for word in _WORDS:
+                sure = self._called(name + word, number)
+                if sure:
+                    return (sure[0],)
+        found: dict[str, None] = {}
+        for name, number in originals:
+            stem = name.rpartition(".")[0]
+            for base in (stem + word for word in _WORDS if stem):
+                found |= dict.fromkeys(self._called(base, number))
+            for base in _cuts(name):
+                # two that are cut to one name get a number, though the photos have none
+                found |= dict.fromkeys(self._called(base, number or None))
+        return tuple(found)
+
+    def _called(self, base: str, number: str | None) -> list[str]:
+        """Return the files of a name; where the number is None, of any number."""
+        called = self._names.get(base, ())
+        return [name for each, name in called if number is None or each == number]
+
+
+def belongs(photo: str, file: str, title: str | None) -> bool:
+    """Say whether a JSON file that `MetadataNames` has found is a photo's.
 
     Args:
         photo: the photo's file name.
-        names: names of the folder's JSON files.
+        file: the name of the JSON file.
+        title: the one inside.
     """
-    return next((name for name in _names_of(photo) if name in names), None)
+    base, number = _parted(file)
+    called = None if title is None else _plain(title)
+    for name, own in _originals(normalize("NFC", photo)):
+        if number == own and base in (name + word for word in _WORDS):
+            return True
+        if called is None:
+            continue
+        stem = name.rpartition(".")[0] or name
+        if called in (_plain(name), _plain(stem)):
+            return True
+        # of the photo's own name too, the end may be gone
+        if number == own and units(name) >= _CUT[0] and called.startswith(_plain(stem)):
+            return True
+    return False
 
 
-def _names_of(photo: str) -> Iterator[str]:
-    """Yield what the file of a photo may be called, the likeliest first."""
+def units(text: str) -> int:
+    """Return the length of a text as Takeout counts it."""
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
+
+
+def _originals(photo: str) -> Iterator[tuple[str, str]]:
+    """Yield what a photo was called when it was taken, and which copy of that name it is."""
+    yield photo, ""
     stem, dot, ending = photo.rpartition(".")
     if not dot:
         stem, ending = photo, ""
-    yield f"{photo}{_WORD}.json"
-    yield f"{photo}.json"
-    numbered = _NUMBERED.match(stem)
-    number = ""
-    if numbered:
-        stem, number = numbered[1], f"({numbered[2]})"
-    yield from _of_original(f"{stem}{dot}{ending}", number)
+    plain, number = _unnumbered(stem)
+    if number:
+        yield f"{plain}{dot}{ending}", number
     for word in _EDITED:
-        if stem.lower().endswith(word):
-            yield from _of_original(f"{stem[: -len(word)]}{dot}{ending}", number)
+        if plain.lower().endswith(word):
+            before = plain[: -len(word)]
+            yield f"{before}{dot}{ending}", number
+            inner, copy = _unnumbered(before)
+            if copy and not number:
+                yield f"{inner}{dot}{ending}", copy
 
 
-def _of_original(name: str, number: str) -> Iterator[str]:
-    full = name + _WORD
-    for length in range(len(full), min(len(name), _LONGEST - 3) - 1, -1):
-        yield f"{full[:length]}{number}.json"
+def _unnumbered(stem: str) -> tuple[str, str]:
+    match = _NUMBERED.match(stem)
+    return (match[1], f"({match[2]})") if match else (stem, "")
+
+
+def _parted(file: str) -> tuple[str, str]:
+    """Return a JSON file's name without its ending, and its number apart."""
+    return _unnumbered(normalize("NFC", file)[: -len(".json")])
+
+
+def _cuts(name: str) -> Iterator[str]:
+    """Yield what may be left of a name that is too long."""
+    for length in range(len(name) - 1, 0, -1):
+        left = units(name[:length])
+        if left < _CUT[0]:
+            return
+        if left in _CUT:
+            yield name[:length]
+
+
+def _plain(title: str) -> str:
+    """Return a title as it can be compared: a file's name has other marks, such as _ for &."""
+    return re.sub(r"\W", "_", normalize("NFC", title)).casefold()
 
 
 def read_takeout(data: bytes) -> Facts:
@@ -88,7 +167,12 @@ def read_takeout(data: bytes) -> Facts:
     if not isinstance(values, dict):
         return Facts()
     gps = _place(values.get("geoData")) or _place(values.get("geoDataExif"))
-    return Facts(gps=gps, taken=_time(values.get("photoTakenTime")))
+    title = values.get("title")
+    return Facts(
+        title=title if isinstance(title, str) else None,
+        gps=gps,
+        taken=_time(values.get("photoTakenTime")),
+    )
 
 
 def _place(value: Any) -> Point | None:
