@@ -88,6 +88,13 @@ def test_tag_tells_of_what_it_was_given(home: Path) -> None:
     assert "1 RAW files of formats" in done.stdout
 
 
+def test_tag_says_when_settings_decide_on_all_of_the_library(home: Path) -> None:
+    """They are not those of one folder; said once, when they change."""
+    assert "whole library" not in tag(home).stdout
+    assert "whole library" in tag(home, "--no-context").stdout
+    assert "whole library" not in tag(home, "--no-context").stdout
+
+
 def test_lists_and_pages(home: Path) -> None:
     """A line a photo; the last line says how to go on, and that goes on."""
     tag(home)

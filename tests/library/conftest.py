@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -73,13 +74,20 @@ class Home:
 
 @pytest.fixture(scope="session")
 def all_known(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Recogniser]:
-    """Return a function that makes tiny bundles of four landmarks, for which nothing is unknown."""
+    """Return a function that makes tiny bundles, for which nothing is unknown.
+
+    They know four landmarks, thousands of kilometres apart.
+    """
     made: dict[int, Recogniser] = {}
 
     def make(seed: int = 0) -> Recogniser:
         if seed not in made:
             path = tmp_path_factory.mktemp("bundle") / "tiny.waymark"
-            write_bundle(path, tiny_bundle(4, seed=seed))
+            bundle = tiny_bundle(4, seed=seed)
+            task = bundle.manifest.tasks[0]
+            apart = [replace(each, lat=40.0 * i - 60) for i, each in enumerate(task.classes)]
+            tasks = (replace(task, classes=tuple(apart)),)
+            write_bundle(path, replace(bundle, manifest=replace(bundle.manifest, tasks=tasks)))
             made[seed] = Recogniser.from_bundle(path, unknown_threshold=1.0)
         return made[seed]
 

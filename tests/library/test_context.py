@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,12 +13,16 @@ from hypothesis import strategies as st
 from waymark.errors import ConfigError
 from waymark.gazetteer import Landmark
 from waymark.library.context import Rule, Shot, Tag, alone, together
-from waymark.library.context_run import decide
 from waymark.library.near import compare, metres
-from waymark.library.store import Store
 
-# Eiffel Tower, Arc de Triomphe (2 km away), Sydney Opera House, one whose place nobody knows
-PLACES = {0: (48.858, 2.294), 1: (48.874, 2.295), 2: (-33.857, 151.215), 3: None}
+# Eiffel Tower, Arc de Triomphe (2 km away), Sydney Opera House, others whose place nobody knows
+PLACES = {0: (48.858, 2.294), 1: (48.874, 2.295), 2: (-33.857, 151.215)}
+LANDMARKS = {
+    i: Landmark(id=f"l{i}", name=f"L{i}", lat=PLACES[i][0], lon=PLACES[i][1])
+    if i in PLACES
+    else Landmark(id=f"l{i}", name=f"L{i}")
+    for i in range(50)
+}
 HOUR = 3_600
 
 
@@ -31,7 +34,13 @@ def shot(moment: int | None, *scores: float, unknown: float = 0.1, **more: Any) 
 
 def decided(shots: Sequence[Shot]) -> list[Tag]:
     """Apply the rule among fifty landmarks, four of which are in play."""
-    return together(shots, PLACES, threshold=0.5, count=50)
+    return together(shots, LANDMARKS, threshold=0.5)
+
+
+def sure(landmark: int, score: float) -> Tag:
+    """Return the tag of a photo that says so by itself, of the usual unknown score."""
+    share = pytest.approx(0.9 * score)
+    return Tag(landmark=landmark, score=score, confidence=share, evidence="photo", belief=share)
 
 
 SURE = (0.99, 0.004, 0.003, 0.003)
@@ -42,19 +51,29 @@ def test_a_sure_photo_of_the_same_hour_settles_a_doubt() -> None:
     """And the tag says that it was context that did."""
     first, second = decided([shot(0, *SURE), shot(60, *TORN)])
 
-    assert first == Tag(landmark=0, score=0.99, confidence=pytest.approx(0.891), evidence="photo")
+    assert first == sure(0, 0.99)
     assert (second.landmark, second.evidence) == (0, "context")
     assert second.score is not None
     assert second.score > 0.8
 
 
 def test_where_they_agree_the_photo_has_said_it() -> None:
-    """The score rises, the evidence is the photo."""
+    """Score and confidence stay its own; an answer of a person is worth less."""
     tag = decided([shot(0, *SURE), shot(60, 0.6, 0.1, 0.2, 0.1)])[1]
 
     assert (tag.landmark, tag.evidence) == (0, "photo")
-    assert tag.score is not None
-    assert tag.score > 0.6
+    assert (tag.score, tag.confidence) == (0.6, pytest.approx(0.54))
+    assert tag.belief is not None
+    assert tag.belief > 0.9
+
+
+def test_what_neighbours_speak_against_is_less_sure() -> None:
+    """Though it stays what the photo says."""
+    tag = decided([shot(0, *SURE), shot(60, 0.005, 0.0, 0.85, 0.0)])[1]
+
+    assert (tag.landmark, tag.evidence) == (2, "photo")
+    assert tag.confidence is not None
+    assert tag.confidence < 0.7
 
 
 def test_a_landmark_nearby_gains_too() -> None:
@@ -82,7 +101,7 @@ def test_days_later_neighbours_say_next_to_nothing() -> None:
     )
 
     assert (minute.landmark, two.landmark) == (0, 2)
-    assert four == Tag(landmark=2, score=0.7, confidence=pytest.approx(0.63), evidence="photo")
+    assert four == sure(2, 0.7)
 
 
 def test_a_sure_photo_is_never_changed() -> None:
@@ -91,7 +110,7 @@ def test_a_sure_photo_is_never_changed() -> None:
 
     tag = decided([*crowd, shot(20, 0.03, 0.01, 0.95, 0.01)])[-1]
 
-    assert tag == Tag(landmark=2, score=0.95, confidence=pytest.approx(0.855), evidence="photo")
+    assert tag == sure(2, 0.95)
 
 
 def test_a_crowd_is_one_witness() -> None:
@@ -107,8 +126,35 @@ def test_its_own_position_counts_most() -> None:
     tag = decided([shot(0, *SURE), shot(60, *TORN, gps=(-33.86, 151.21))])[1]
 
     assert tag.landmark == 2
-    assert tag.score is not None
-    assert tag.score > 0.9
+    assert tag.belief is not None
+    assert tag.belief > 0.9
+
+
+@pytest.mark.parametrize(("away", "landmark"), [(0.2, 0), (1, 0), (10, None), (30, None)])
+def test_a_position_names_nothing_that_is_out_of_reach(away: float, landmark: int | None) -> None:
+    """However far the next landmark is: from 30 km off the tower it is not in the photo."""
+    maybe = shot(None, 0.3, 0.0, 0.4, 0.0, unknown=0.8, gps=(48.858 + away / 111.2, 2.294))
+
+    assert decided([maybe])[0].landmark == landmark
+
+
+def test_a_large_landmark_is_where_its_edge_is() -> None:
+    """Who stands within Cappadocia may photograph it, 15 km from its middle."""
+    wide = LANDMARKS | {0: replace(LANDMARKS[0], extent_m=20_000)}
+    maybe = shot(None, 0.4, 0.0, 0.3, 0.0, unknown=0.7, gps=(48.858 + 15 / 111.2, 2.294))
+
+    assert together([maybe], wide, threshold=0.5)[0].landmark == 0
+    assert decided([maybe])[0].landmark is None
+
+
+def test_what_other_bundles_know_changes_nothing() -> None:
+    """Their landmarks are places of neighbours that a person named, no more."""
+    tombs = {100 + i: replace(LANDMARKS[0], id=f"tomb{i}") for i in range(200)}
+    shots = [shot(0, *SURE), shot(60, *TORN)]
+    said = shot(0, *TORN, said=105)
+
+    assert together(shots, LANDMARKS, threshold=0.5, others=tombs) == decided(shots)
+    assert together([said, shots[1]], LANDMARKS, threshold=0.5, others=tombs)[1].landmark == 0
 
 
 def test_positions_of_neighbours_count() -> None:
@@ -137,12 +183,26 @@ def test_what_a_person_said_counts_as_sure() -> None:
 def test_a_wall_clock_and_utc_are_not_taken_for_one() -> None:
     """Between them lie hours that nobody knows: the neighbour counts less."""
     same = decided([shot(0, *SURE), shot(60, *TORN)])[1]
-    mixed = decided([shot(0, *SURE, utc=True), shot(60, *TORN)])[1]
+    mixed = decided([shot(None, *SURE, utc=0), shot(60, *TORN)])[1]
 
     assert same.score is not None
     assert mixed.score is not None
     assert (same.landmark, mixed.landmark) == (0, 0)
     assert mixed.score < same.score - 0.1
+
+
+def test_utc_counts_where_both_know_it() -> None:
+    """Two clocks that show the same may be 22 hours apart, two that do not at one instant."""
+    east, west = 12 * HOUR, -10 * HOUR
+    torn = shot(60, *TORN, utc=60 - west)
+
+    assert decided([shot(0, *SURE, utc=-east), torn])[1].score == pytest.approx(
+        decided([shot(0, *SURE), shot(60 + east - west, *TORN)])[1].score
+    )
+    assert (
+        decided([shot(None, *SURE, utc=-west), torn])[1]
+        == (decided([shot(0, *SURE), shot(60, *TORN)])[1])
+    )
 
 
 def test_without_a_time_there_are_no_neighbours() -> None:
@@ -154,7 +214,7 @@ def test_without_a_time_there_are_no_neighbours() -> None:
 times = st.none() | st.integers(0, 5 * 24 * HOUR)
 points = st.none() | st.tuples(st.floats(-90, 90), st.floats(-180, 180))
 photos = st.builds(
-    shot, times, *[st.floats(0.001, 0.25)] * 3, unknown=st.floats(0, 1), utc=st.booleans(),
+    shot, times, *[st.floats(0.001, 0.25)] * 3, unknown=st.floats(0, 1), utc=times,
     gps=points, said=st.none() | st.integers(0, 3), silent=st.booleans(),
 )  # fmt: skip
 
@@ -166,16 +226,24 @@ def test_only_what_the_photo_suggests_is_named(shots: list[Shot]) -> None:
         assert tag.landmark is None or tag.landmark in dict(each.guesses)
         assert tag.score is None or 0 <= tag.confidence <= tag.score <= 1
         own = alone(each.guesses, each.unknown_score, 0.5)
-        assert tag.evidence != "photo" or tag.landmark == own.landmark
+        if tag.evidence == "photo":  # and no neighbour has made it any surer
+            assert tag.landmark == own.landmark
+            assert tag.score <= own.score
+            assert tag.confidence <= own.confidence
+        else:
+            assert tag.landmark is None or tag.landmark != own.landmark
 
 
 @given(st.lists(photos, max_size=8), st.integers(-(10**9), 10**9))
 def test_a_clock_that_is_wrong_for_all_changes_nothing(shots: list[Shot], off: int) -> None:
     """Only the time between photos counts."""
-    from dataclasses import replace
-
     moved = [
-        replace(each, moment=None if each.moment is None else each.moment + off) for each in shots
+        replace(
+            each,
+            moment=None if each.moment is None else each.moment + off,
+            utc=None if each.utc is None else each.utc + off,
+        )
+        for each in shots
     ]
     assert decided(moved) == decided(shots)
 
@@ -186,118 +254,6 @@ def test_a_rule_that_makes_no_sense_is_refused() -> None:
         Rule(weights=(1.0,))
     with pytest.raises(ConfigError):
         Rule(sure=0.0)
-
-
-def fill(store: Store, shots: Sequence[Shot]) -> None:
-    """Put photos into a library as tagging does."""
-    with store.transaction() as connection:
-        numbers = store.landmark_ids(
-            Landmark(id=f"l{i}", name=f"L{i}", lat=at and at[0], lon=at and at[1])
-            for i, at in PLACES.items()
-        )
-        for index, each in enumerate(shots):
-            guesses = [[numbers[i], score] for i, score in each.guesses]
-            own = alone([(n, s) for n, s in guesses], each.unknown_score, 0.5)
-            connection.execute(
-                "INSERT INTO photo (path, size, mtime_ns, inode, beside, moment, taken, bundle, "
-                "guesses, unknown_score, lat, lon, landmark, score, confidence, evidence, "
-                "tagged_at) VALUES (?, 1, 1, 1, '', ?, ?, 'b', ?, ?, ?, ?, ?, ?, ?, ?, "
-                "'2024-01-01T00:00:00+00:00')",
-                [
-                    f"/{index:06}".encode(), each.moment or 0,
-                    None if each.moment is None else "2024-01-01T00:00:00", json.dumps(guesses),
-                    each.unknown_score, *(each.gps or (None, None)), own.landmark, own.score,
-                    own.confidence, own.evidence,
-                ],
-            )  # fmt: skip
-
-
-def tags_in(store: Store) -> list[tuple[Any, ...]]:
-    """Return landmark and evidence of each photo, by path."""
-    return store.connection.execute(
-        "SELECT landmark.key, evidence FROM photo LEFT JOIN landmark "
-        "ON landmark.id = photo.landmark ORDER BY path"
-    ).fetchall()
-
-
-def test_a_library_is_decided_as_its_photos_together_are(tmp_path: Path) -> None:
-    """Cut into slices or not, whoever waits; and a new neighbour makes the others ask again."""
-    shots = [shot(0, *SURE), shot(60, *TORN), shot(40 * 24 * HOUR, *TORN), shot(None, *TORN)]
-    with Store.open(tmp_path / "l.sqlite") as store:
-        fill(store, shots)
-        assert decide(store, bundle="b", threshold=0.5, count=50) == 1
-        assert tags_in(store) == [
-            ("l0", "photo"), ("l0", "context"), ("l2", "photo"), ("l2", "photo"),
-        ]  # fmt: skip
-        assert decide(store, bundle="b", threshold=0.5, count=50) == 0
-        store.correct(3, "l0")
-        fill_one = [shot(40 * 24 * HOUR + 60, *TORN)]
-        with store.transaction() as connection:
-            connection.execute("UPDATE photo SET path = path || 'x'")
-        fill(store, fill_one)
-        assert decide(store, bundle="b", threshold=0.5, count=50) == 1
-        store.undo_review()
-        decide(store, bundle="b", threshold=0.5, count=50)
-        assert ("l0", "context") in tags_in(store)
-        assert len([tag for tag in tags_in(store) if tag == ("l2", "photo")]) == 3
-        assert decide(store, bundle="b", threshold=0.5, count=50, context=False) == 0
-
-
-def test_slices_see_across_their_edges(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A slice of three photos has the same neighbours as one of all."""
-    shots = [shot(20 * i, *(SURE if i % 5 == 0 else TORN)) for i in range(12)]
-    results = []
-    for size in (3, 1_000):
-        monkeypatch.setattr("waymark.library.context_run._SLICE", size)
-        with Store.open(tmp_path / f"{size}.sqlite") as store:
-            fill(store, shots)
-            decide(store, bundle="b", threshold=0.5, count=50)
-            results.append(tags_in(store))
-            waiting = store.connection.execute("SELECT count(*) FROM photo WHERE pending")
-            assert waiting.fetchone() == (0,)
-    assert results[0] == results[1]
-    assert {landmark for landmark, _ in results[0]} == {"l0"}
-
-
-def worths(store: Store, shots: Sequence[Shot]) -> list[float]:
-    """Decide on photos; return what an answer about each is worth."""
-    fill(store, shots)
-    decide(store, bundle="b", threshold=0.5, count=50)
-    return [w for (w,) in store.connection.execute("SELECT worth FROM photo ORDER BY path")]
-
-
-def test_an_answer_is_worth_the_doubts_that_it_settles(tmp_path: Path) -> None:
-    """Most within a burst of doubts, least of a sure photo."""
-    burst = [shot(5_000_000 + i, 0.3, 0.3, 0.35, 0.05) for i in range(3)]
-    alone_ = shot(9_000_000, 0.3, 0.3, 0.35, 0.05)
-    with Store.open(tmp_path / "l.sqlite") as store:
-        sure, *crowd, single = worths(store, [shot(0, *SURE), *burst, alone_])
-
-    assert crowd[0] == crowd[1] == crowd[2]
-    assert crowd[0] == pytest.approx(3 * single, rel=0.01)
-    assert single == pytest.approx(1 - 0.35 * 0.9, rel=0.01)
-    assert 0 < sure < 0.2
-
-
-def test_a_position_settles_a_doubt_or_raises_one(tmp_path: Path) -> None:
-    """What the GPS agrees with is asked later, what it gainsays sooner."""
-    there, elsewhere = {"gps": PLACES[0]}, {"gps": PLACES[2]}
-    shots = [shot(i * 10**6, *SURE, **more) for i, more in enumerate(({}, there, elsewhere))]
-    with Store.open(tmp_path / "l.sqlite") as store:
-        plain, agrees, gainsaid = worths(store, shots)
-
-    assert agrees < plain / 2 < gainsaid
-    assert gainsaid == pytest.approx(0.8)
-
-
-def test_only_unknown_photos_that_may_show_something_are_asked_about(tmp_path: Path) -> None:
-    """Of most there is nothing to say."""
-    shots = [shot(0, 0.9, unknown=0.6), shot(10**6, 0.9, unknown=0.95)]
-    with Store.open(tmp_path / "l.sqlite") as store:
-        maybe, surely_not = worths(store, shots)
-
-    assert maybe == pytest.approx(0.36)
-    assert surely_not == 0
 
 
 def test_a_position_is_compared_with_the_extent() -> None:

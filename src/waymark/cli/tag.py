@@ -135,6 +135,11 @@ def _say(report: TagReport, library: Path, *, quiet: bool) -> None:
         (report.closed, "folders left alone for a .nomedia or .noimage"),
     )
     lines += [f"{count:,} {what}" for count, what in left if count]
+    if report.resettled:
+        lines.append(
+            "--unknown-threshold or --no-context differ from before: they hold for the whole "
+            "library, and all of it was decided anew"
+        )
     lines.append(f"library: {shown(str(library))}")
     print("\n".join(lines), file=sys.stderr if quiet else sys.stdout)
     say_skipped(report.skipped)

@@ -11,14 +11,18 @@ the time between the two photos: four scales, from a burst to a trip. Neighbours
 further they are in time. With probability `stray` a photo has nothing to do with its neighbours:
 a clock may be wrong, a neighbour mistaken. So
 
-    prior(l) = stray / L + (1 - stray) * (mean over neighbours of exp(-d / r), summing to 1)
+    near(l)  = mean over neighbours of exp(-d / r), which over all l sums to 1 at most
+    prior(l) = stray / L + (1 - stray) * near(l)
     score(l) ~ photo(l) * prior(l)
     odds that a landmark is in it: those of the photo * sum over l of photo(l) * L * prior(l)
 
-A photo that is sure by itself keeps what it says. A landmark that the photo itself does not
-suggest at all is never named. Times are compared as far as they can be: a wall clock with a
-wall clock, UTC with UTC; between the two lie up to 14 hours that nobody knows. A photo whose
-time nobody knows has no neighbours.
+Where no landmark is in reach, `near` is next to nothing for all of them: then most likely none
+is in the photo. A photo that is sure by itself keeps what it says. A landmark that the photo
+itself does not suggest at all is never named. Where the photo names its landmark alone, its
+score and confidence stay its own, or fall where the neighbours speak against it; what only
+they make likely says so. Times are compared as far as they can be: UTC with UTC where both are
+known, else a wall clock with a wall clock; between the two lie up to 14 hours that nobody
+knows. A photo whose time nobody knows has no neighbours.
 """
 
 from __future__ import annotations
@@ -28,11 +32,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from waymark.errors import ConfigError
-from waymark.library.near import EARTH_M
+from waymark.library.near import EARTH_M, EXTENT_M
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from waymark.gazetteer import Landmark
 
 WINDOW_S = 3 * 86_400
 """Neighbours further away in time than this are not asked, in seconds."""
@@ -50,13 +56,17 @@ class Tag:
         score: of the landmark given that one is in the photo, 0 to 1; None where unknown.
         confidence: that the photo shows this landmark: the score times the probability that
             a landmark is in it at all, 0 to 1; None where unknown.
-        evidence: `photo`, or `context` where neighbours decided.
+        evidence: `photo`, or `context` where neighbours decided. By `photo` alone, the score
+            and the confidence are no higher than the photo's own.
+        belief: the confidence with all that the neighbours say for it, too: how little a
+            person's answer would change.
     """
 
     landmark: int | None = None
     score: float | None = None
     confidence: float | None = None
     evidence: Literal["photo", "context"] | None = None
+    belief: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -98,9 +108,9 @@ class Shot:
     """A photo as the rule sees it.
 
     Attributes:
-        moment: seconds of its clock; None where nobody knows when it was taken: the time of
-            a file says when it was copied.
-        utc: whether that clock is UTC, not a wall clock.
+        moment: seconds of the wall clock where it was taken; None where nobody knows: the time
+            of a file says when it was copied.
+        utc: seconds of UTC, where they are known.
         guesses: (landmark, score), best first, scores given that a landmark is in the photo.
         unknown_score: 0 to 1.
         gps: degrees north and east, if the camera wrote it.
@@ -109,7 +119,7 @@ class Shot:
     """
 
     moment: int | None
-    utc: bool = False
+    utc: int | None = None
     guesses: Sequence[tuple[int, float]] = ()
     unknown_score: float = 1.0
     gps: tuple[float, float] | None = None
@@ -123,47 +133,52 @@ def alone(guesses: Sequence[tuple[int, float]], unknown_score: float, threshold:
         return Tag()
     landmark, score = guesses[0]
     confidence = score * (1 - unknown_score)
-    return Tag(landmark=landmark, score=score, confidence=confidence, evidence="photo")
+    return Tag(
+        landmark=landmark,
+        score=score,
+        confidence=confidence,
+        evidence="photo",
+        belief=confidence,
+    )
 
 
 def together(
     shots: Sequence[Shot],
-    positions: Mapping[int, tuple[float, float] | None],
+    landmarks: Mapping[int, Landmark],
     *,
     threshold: float,
-    count: int,
+    others: Mapping[int, Landmark] | None = None,
     rule: Rule = Rule(),
 ) -> list[Tag]:
     """Return what photos, seen together, are said to show.
 
     Args:
         shots: photos; best no more than some thousands.
-        positions: of every landmark named in them, and any others of the bundle.
+        landmarks: those that the bundle knows.
         threshold: a photo alone is unknown above this unknown score.
-        count: number of landmarks that the bundle knows.
+        others: that photos are said to show, though the bundle does not know them.
         rule: the numbers.
     """
     import numpy as np
 
     tags = [alone(shot.guesses, shot.unknown_score, threshold) for shot in shots]
     sure = [_anchor(shot, tag, rule) for shot, tag in zip(shots, tags, strict=True)]
-    index = {number: place for place, number in enumerate(positions)}
-    known = _radians(list(positions.values()))
-    places, place_of = _places(shots, sure, positions)
+    known = {**(others or {}), **landmarks}
+    places, place_of = _places(shots, sure, known)
     if not places:
         return tags
-    timed = [i for i, shot in enumerate(shots) if place_of[i] >= 0 and shot.moment is not None]
+    guessed = {number for shot in shots for number, _ in shot.guesses} - set(landmarks)
+    index = {number: column for column, number in enumerate((*landmarks, *guessed))}
+    clocks = _Clocks(shots)
+    timed = [i for i, place in enumerate(place_of) if place >= 0 and clocks.runs[i]]
     anchors = np.array(timed, dtype=np.intp)
     at = np.asarray(place_of)[anchors]
-    moments = np.array([shot.moment for shot in shots], dtype=np.float64)  # None becomes NaN
-    utc = np.array([shot.utc for shot in shots])
-    kernels = _kernels(places, known, index, rule)
+    kernels = _kernels(places, [known.get(number) for number in index], index, rule)
     for i, shot in enumerate(shots):
         own = shot.gps is not None
         if not shot.guesses or sure[i] is not None:
             continue
-        apart = np.abs(moments[anchors] - moments[i])
-        apart = np.where(utc[anchors] == utc[i], apart, apart + _ZONES_S)
+        apart = clocks.apart(i, anchors)
         weight = np.zeros((len(rule.seconds), len(places)))
         low = -1.0
         for scale, end in enumerate(rule.seconds):
@@ -180,16 +195,37 @@ def together(
             # many photos of one place at one time are not many witnesses
             weight = np.minimum(weight, np.asarray(rule.weights)[:, None] * 3)
             near = np.einsum("sp,spl->l", weight, kernels) / weight.sum()
-            tags[i] = _shifted(
-                shot,
-                tags[i],
-                near,
-                index=index,
-                stray=stray,
-                threshold=threshold,
-                count=count,
-            )
+            lifts = {
+                number: stray + (1 - stray) * len(landmarks) * float(near[index[number]])
+                for number, _ in shot.guesses
+            }
+            tags[i] = _shifted(shot, tags[i], lifts, stray=stray, threshold=threshold)
     return tags
+
+
+class _Clocks:
+    """When photos were taken, as far as it is known, each by two clocks.
+
+    Attributes:
+        runs: of each photo, whether anybody knows when it was taken.
+    """
+
+    def __init__(self, shots: Sequence[Shot]) -> None:
+        import numpy as np
+
+        self._wall = np.array([shot.moment for shot in shots], dtype=np.float64)  # None: NaN
+        self._utc = np.array([shot.utc for shot in shots], dtype=np.float64)
+        self.runs = ~(np.isnan(self._wall) & np.isnan(self._utc))
+
+    def apart(self, photo: int, others: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Return how many seconds lie between a photo and others; NaN where nobody knows."""
+        import numpy as np
+
+        wall, utc = self._wall[photo], self._utc[photo]
+        walls, utcs = self._wall[others], self._utc[others]
+        mixed = np.fmin(np.abs(walls - utc), np.abs(utcs - wall)) + _ZONES_S
+        same = np.where(np.isnan(utcs - utc), np.abs(walls - wall), np.abs(utcs - utc))
+        return np.asarray(np.where(np.isnan(same), mixed, same))
 
 
 def _anchor(shot: Shot, tag: Tag, rule: Rule) -> int | None:
@@ -202,9 +238,7 @@ def _anchor(shot: Shot, tag: Tag, rule: Rule) -> int | None:
 
 
 def _places(
-    shots: Sequence[Shot],
-    sure: Sequence[int | None],
-    positions: Mapping[int, tuple[float, float] | None],
+    shots: Sequence[Shot], sure: Sequence[int | None], known: Mapping[int, Landmark]
 ) -> tuple[list[Place], list[int]]:
     """Return the distinct places (landmark, position) of the anchors, and each photo's, or -1."""
     numbers: dict[Place, int] = {}
@@ -214,7 +248,7 @@ def _places(
         if shot.gps is not None:  # to about a hundred metres
             key = (None, (round(shot.gps[0], 3), round(shot.gps[1], 3)))
         elif landmark is not None:
-            key = (landmark, positions.get(landmark))
+            key = (landmark, _position(known.get(landmark)))
         else:
             found.append(-1)
             continue
@@ -224,58 +258,48 @@ def _places(
 
 def _kernels(
     places: Sequence[Place],
-    known: NDArray[np.float64],
+    landmarks: Sequence[Landmark | None],
     index: Mapping[int, int],
     rule: Rule,
 ) -> NDArray[np.float64]:
     """Return how likely each landmark is seen from near each place, for each scale of time.
 
     Returns:
-        (scales, places, landmarks); each row sums to 1, or to 0 where nothing is known.
+        (scales, places, landmarks); each row sums to 1 at most, and to next to nothing where no
+        landmark is in reach.
     """
     import numpy as np
 
     here = _radians([position for _, position in places])
-    half = np.sin((here[:, None] - known[None]) / 2) ** 2
-    cosines = np.cos(here[:, None, 0]) * np.cos(known[None, :, 0])
+    there = _radians([_position(landmark) for landmark in landmarks])
+    half = np.sin((here[:, None] - there[None]) / 2) ** 2
+    cosines = np.cos(here[:, None, 0]) * np.cos(there[None, :, 0])
     distance = (
         2 * EARTH_M * np.arcsin(np.sqrt(np.minimum(half[..., 0] + cosines * half[..., 1], 1)))
     )
     distance = np.where(np.isnan(distance), np.inf, distance)
+    # from its edge: who stands anywhere in Cappadocia may photograph it
+    distance = np.maximum(distance - [_extent(landmark) for landmark in landmarks], 0.0)
     for row, (landmark, _) in enumerate(places):
         if landmark is not None and landmark in index:
             distance[row, index[landmark]] = 0.0
     kernels = np.exp(-distance[None] / np.asarray(rule.metres)[:, None, None])
-    total = kernels.sum(axis=2, keepdims=True)
-    return np.asarray(np.divide(kernels, total, out=np.zeros_like(kernels), where=total > 1e-12))
+    return np.asarray(kernels / np.maximum(kernels.sum(axis=2, keepdims=True), 1.0))
 
 
 def _shifted(
-    shot: Shot,
-    tag: Tag,
-    near: NDArray[np.float64],
-    *,
-    index: Mapping[int, int],
-    stray: float,
-    threshold: float,
-    count: int,
+    shot: Shot, tag: Tag, lifts: Mapping[int, float], *, stray: float, threshold: float
 ) -> Tag:
     """Apply the rule to one photo.
 
     Args:
         shot: the photo.
         tag: what it says alone.
-        near: (L,) how likely each landmark is, by the neighbours; sums to 1.
-        index: place of each landmark in `near`.
-        stray: probability that the neighbours mean nothing.
+        lifts: by how much the neighbours make each of its guesses likelier than it is anywhere.
+        stray: the same for all other landmarks.
         threshold: of the unknown score.
-        count: number of landmarks.
     """
     listed = sum(score for _, score in shot.guesses)
-    lifts = {
-        number: stray + (1 - stray) * count * float(near[index[number]])
-        for number, _ in shot.guesses
-    }
     joint = {number: score * lifts[number] for number, score in shot.guesses}
     rest = max(0.0, 1.0 - listed) * stray  # landmarks that the photo hardly suggests
     total = sum(joint.values()) + rest
@@ -285,12 +309,26 @@ def _shifted(
     odds = (1 - unknown) / unknown * total
     if 1 / (1 + odds) > threshold:
         return Tag()
+    belief = score * odds / (1 + odds)
+    if tag.landmark != best or tag.score is None or tag.confidence is None:
+        return Tag(landmark=best, score=score, confidence=belief, evidence="context", belief=belief)
     return Tag(
         landmark=best,
-        score=score,
-        confidence=score * odds / (1 + odds),
-        evidence="photo" if tag.landmark == best else "context",
+        score=min(score, tag.score),
+        confidence=min(belief, tag.confidence),
+        evidence="photo",
+        belief=belief,
     )
+
+
+def _position(landmark: Landmark | None) -> tuple[float, float] | None:
+    if landmark is None or landmark.lat is None or landmark.lon is None:
+        return None
+    return landmark.lat, landmark.lon
+
+
+def _extent(landmark: Landmark | None) -> float:
+    return max((landmark and landmark.extent_m) or 0.0, EXTENT_M)
 
 
 def _radians(

@@ -1,16 +1,17 @@
 """Decide what the photos of a library show, those near each other in time together.
 
-In:  a `Store` with photos that wait for a decision.
+In:  a `Store` with photos that wait for a decision, and moments that a photo has left.
 Out: their tags, and what a person's answer about each is worth: the chance that it changes the
      tag, times the doubtful photos of the same minutes that it would settle too. A slice of
-     photos is one transaction, and waits again if that is cut short.
+     photos is one transaction; what is not through with waits on if that is cut short.
 """
 
 from __future__ import annotations
 
 import json
 from bisect import bisect_left, bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from waymark.gazetteer import Landmark
@@ -28,7 +29,8 @@ _CONTRADICTED = 0.8  # doubt of a tag that the photo's GPS contradicts
 _CONFIRMED = 0.25  # what is left of the doubt where the GPS agrees
 _ASKED = 0.25  # an unknown photo with less chance to show its best guess is not asked about
 _LEAST = 1e-4  # what an answer about a named landmark is worth, however sure
-_USABLE = "bundle = ? AND error IS NULL AND guesses IS NOT NULL"
+_USABLE = "error IS NULL AND guesses IS NOT NULL AND missing = 0"
+_REACH_S = WINDOW_S + 26 * 3_600  # two wall clocks may be 26 hours apart at the same time
 
 
 class _Row(NamedTuple):
@@ -70,7 +72,7 @@ def decide(
     *,
     bundle: str,
     threshold: float,
-    count: int,
+    landmarks: Sequence[int],
     context: bool = True,
     progress: Progress = silent,
 ) -> int:
@@ -80,7 +82,7 @@ def decide(
         store: the library.
         bundle: first 12 hex digits of the hash of the bundle that they were recognised by.
         threshold: of the unknown score.
-        count: number of the bundle's landmarks.
+        landmarks: numbers of the bundle's landmarks.
         context: whether neighbours are asked.
         progress: is told of photos decided.
 
@@ -90,10 +92,10 @@ def decide(
     with store.faults():
         store.connection.execute("DROP TABLE IF EXISTS temp.window")
         store.connection.execute("CREATE TEMP TABLE window (id INTEGER PRIMARY KEY, m INTEGER)")
-        reach = WINDOW_S if context else 0
-        total = _gather(store, bundle, reach)
-    with store.faults():
-        landmarks = all_landmarks(store.connection)
+        store.connection.execute("CREATE INDEX temp.window_order ON window (m, id)")
+        known = all_landmarks(store.connection)
+    own = {number: known[number] for number in landmarks}
+    total = _gather(store, bundle, _REACH_S if context else 0)
     changed, done, after = 0, 0, (-(2**62), -1)
     while True:
         with store.transaction() as connection:
@@ -106,53 +108,70 @@ def decide(
             if not rows:
                 break
             around = _around(connection, rows, bundle) if context else ([], [])
-            changed += _decide(
-                connection,
-                rows,
-                around,
-                landmarks,
-                threshold=threshold,
-                count=count,
-                context=context,
-            )
+            shots = [_shot(row) for row in (*around[0], *rows, *around[1])]
+            if context:
+                tags = together(shots, own, threshold=threshold, others=known)
+            else:
+                tags = [alone(shot.guesses, shot.unknown_score, threshold) for shot in shots]
+            first = len(around[0])
+            changed += _store(connection, rows, tags[first : first + len(rows)], known)
         after = (rows[-1].moment, rows[-1].id)
         done += len(rows)
         progress(done, total, "asking the neighbours" if context else "deciding")
-    with store.transaction() as connection:  # nothing will ever be decided about these
-        connection.execute(
-            f"UPDATE photo SET pending = 0 WHERE pending AND NOT coalesce(({_USABLE}), 0)", [bundle]
-        )
     return changed
 
 
+def waits(store: Store, bundle: str) -> bool:
+    """Say whether there is anything to decide on."""
+    with store.faults():
+        row = store.connection.execute(
+            "SELECT EXISTS (SELECT 1 FROM stale) OR EXISTS "
+            f"(SELECT 1 FROM photo WHERE pending AND bundle = ? AND {_USABLE})",
+            [bundle],
+        ).fetchone()
+    return bool(row[0])
+
+
 def _gather(store: Store, bundle: str, reach: int) -> int:
-    """List the photos to decide on: those that wait, and those within reach of one that does."""
-    connection = store.connection
-    connection.execute("CREATE INDEX temp.window_order ON window (m, id)")
-    start: int | None = None
-    end = 0
-    spans: list[tuple[int, int]] = []
-    # as few spans as there are gaps longer than twice the reach
-    for (moment,) in connection.execute(
-        "SELECT moment FROM photo WHERE pending AND missing = 0 ORDER BY moment"
-    ):
-        if start is not None and moment - end <= 2 * reach:
-            end = moment
-            continue
-        if start is not None:
-            spans.append((start, end))
-        start = end = moment
-    if start is not None:
-        spans.append((start, end))
-    for low, high in spans:
-        connection.execute(
-            "INSERT OR IGNORE INTO temp.window (id, m) SELECT id, moment FROM photo "
-            f"WHERE moment BETWEEN ? AND ? AND {_USABLE} AND missing = 0 "
-            "AND (pending OR taken IS NOT NULL)",
-            [low - reach, high + reach, bundle],
+    """List the photos to decide on: those that wait, and those within reach of one that does.
+
+    All of them wait from now on, so that none is forgotten if this run is cut short.
+    """
+    with store.transaction() as connection:
+        moments = connection.execute(
+            f"SELECT moment FROM photo WHERE pending AND (bundle = ? OR NOT ({_USABLE})) "
+            "UNION SELECT moment FROM stale ORDER BY 1",
+            [bundle],
         )
-    (total,) = connection.execute("SELECT count(*) FROM temp.window").fetchone()
+        for low, high in list(_spans((moment for (moment,) in moments), 2 * reach)):
+            connection.execute(
+                "UPDATE photo SET pending = 1 WHERE moment BETWEEN ? AND ? AND pending = 0 "
+                f"AND taken IS NOT NULL AND {_USABLE}",
+                [low - reach, high + reach],
+            )
+        connection.execute("DELETE FROM stale")
+        # of these nothing can be decided
+        connection.execute(f"UPDATE photo SET pending = 0 WHERE pending AND NOT ({_USABLE})")
+        connection.execute(
+            "INSERT INTO temp.window (id, m) SELECT id, moment FROM photo WHERE pending "
+            "AND bundle = ?",
+            [bundle],
+        )
+        (total,) = connection.execute("SELECT count(*) FROM temp.window").fetchone()
     return int(total)
+
+
+def _spans(moments: Iterator[int], gap: int) -> Iterator[tuple[int, int]]:
+    """Yield where ordered moments begin and end, as one as long as gaps are no longer."""
+    start = end = next(moments, None)
+    if start is None or end is None:
+        return
+    for moment in moments:
+        if moment - end > gap:
+            yield start, end
+            start = moment
+        end = moment
+    yield start, end
 
 
 def _around(connection: Any, rows: Sequence[_Row], bundle: str) -> tuple[list[_Row], list[_Row]]:
@@ -160,40 +179,24 @@ def _around(connection: Any, rows: Sequence[_Row], bundle: str) -> tuple[list[_R
     first, last = rows[0], rows[-1]
     query = (
         f"SELECT {_COLUMNS} FROM photo WHERE (moment, id) {{}} (?, ?) AND moment BETWEEN ? AND ? "
-        f"AND {_USABLE} AND missing = 0 AND taken IS NOT NULL "
+        f"AND bundle = ? AND {_USABLE} AND taken IS NOT NULL "
         f"ORDER BY moment {{}}, id {{}} LIMIT {_AROUND}"
     )
     before = connection.execute(
         query.format("<", "DESC", "DESC"),
-        [first.moment, first.id, first.moment - WINDOW_S, first.moment, bundle],
+        [first.moment, first.id, first.moment - _REACH_S, first.moment, bundle],
     )
     behind = connection.execute(
         query.format(">", "ASC", "ASC"),
-        [last.moment, last.id, last.moment, last.moment + WINDOW_S, bundle],
+        [last.moment, last.id, last.moment, last.moment + _REACH_S, bundle],
     )
     return [_Row._make(row) for row in before][::-1], [_Row._make(row) for row in behind]
 
 
-def _decide(
-    connection: Any,
-    rows: Sequence[_Row],
-    around: tuple[list[_Row], list[_Row]],
-    landmarks: Mapping[int, Landmark],
-    *,
-    threshold: float,
-    count: int,
-    context: bool,
+def _store(
+    connection: Any, rows: Sequence[_Row], tags: Sequence[Tag], landmarks: Mapping[int, Landmark]
 ) -> int:
-    shots = [_shot(row) for row in (*around[0], *rows, *around[1])]
-    if context:
-        positions = {
-            number: None if each.lat is None or each.lon is None else (each.lat, each.lon)
-            for number, each in landmarks.items()
-        }
-        tags = together(shots, positions, threshold=threshold, count=count)
-        tags = tags[len(around[0]) : len(around[0]) + len(rows)]
-    else:
-        tags = [alone(shot.guesses, shot.unknown_score, threshold) for shot in shots]
+    """Note what was decided; return the number of photos whose tag changed."""
     doubts = {row.id: _doubt(row, tag, landmarks) for row, tag in zip(rows, tags, strict=True)}
     changes, worths = [], []
     for row, tag, lean in zip(rows, tags, _leaning(rows, doubts), strict=True):
@@ -234,7 +237,7 @@ def _doubt(row: _Row, tag: Tag, landmarks: Mapping[int, Landmark]) -> float:
     if tag.confidence is None:
         chance = (1 - row.unknown_score) * (row.likely[0][1] if row.likely else 0.0)
         return chance if chance >= _ASKED else 0.0
-    doubt = 1 - tag.confidence
+    doubt = 1 - (tag.belief or tag.confidence)
     says = _says(row, tag, landmarks)
     if says == "disagree":
         return max(doubt, _CONTRADICTED)
@@ -260,12 +263,23 @@ def _rounded(share: float | None) -> float | None:
 
 
 def _shot(row: _Row) -> Shot:
+    wall, utc = _clocks(row)
     return Shot(
-        moment=row.moment if row.taken else None,
-        utc=row.taken_from == "takeout",
+        moment=wall,
+        utc=utc,
         guesses=row.likely,
         unknown_score=row.unknown_score,
         gps=row.gps,
         said=row.landmark if row.state in ("approved", "corrected") else None,
         silent=row.state in ("rejected", "not-a-landmark"),
     )
+
+
+def _clocks(row: _Row) -> tuple[int | None, int | None]:
+    """Return when a photo was taken, by the wall clock and in UTC."""
+    if row.taken is None:
+        return None, None
+    offset = datetime.fromisoformat(row.taken).utcoffset()
+    if row.taken_from == "takeout":  # which knows the one only
+        return None, row.moment
+    return row.moment, None if offset is None else row.moment - round(offset.total_seconds())

@@ -166,12 +166,17 @@ ALTER TABLE photo ADD COLUMN picture BLOB;  -- of its pixels, whichever way up; 
 CREATE INDEX photo_raw ON photo (raw) WHERE raw IS NOT NULL;
 """
 
+# Where a photo went, or stood before: what its neighbours of that time are is decided again.
+_STALE = """
+CREATE TABLE stale (moment INTEGER PRIMARY KEY);
+"""
+
 
 def migrations() -> tuple[str, ...]:
     """Return the SQL of each version, oldest first."""
     from waymark.library.journal_schema import JOURNAL
 
-    return (_TAGS, JOURNAL, _CONFIDENCE, _LANDMARKS, _ANSWERS)
+    return (_TAGS, JOURNAL, _CONFIDENCE, _LANDMARKS, _ANSWERS, _STALE)
 
 
 def migrate(connection: sqlite3.Connection) -> None:

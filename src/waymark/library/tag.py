@@ -71,6 +71,8 @@ class TagReport:
         roots: what all this is about: folders, those that links lead to among them, and photos
             named one by one, by their real paths.
         seconds: how long recognising took.
+        resettled: whether the settings differ from those of earlier runs: then all photos of the
+            library that this bundle has recognised were decided anew.
     """
 
     photos: int = 0
@@ -94,6 +96,7 @@ class TagReport:
     skipped: tuple[Skipped, ...] = field(default=())
     roots: tuple[str, ...] = field(default=())
     seconds: float = 0.0
+    resettled: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
@@ -141,7 +144,7 @@ def tag(
 
         saver = do_jobs(plan, store, run.recogniser(), workers=workers, progress=progress)
     seconds = time.monotonic() - started
-    _decide(run, unknown_threshold, context=context, progress=progress)
+    resettled = _decide(run, unknown_threshold, context=context, progress=progress)
     return TagReport(
         photos=plan.seen,
         recognised=saver.recognised if saver else 0,
@@ -155,6 +158,7 @@ def tag(
         closed=census.closed,
         skipped=tuple(census.skipped),
         seconds=seconds,
+        resettled=resettled,
         roots=tuple(os.fsdecode(root) for root in census.roots),
         **_counts(store, census.roots),
     )
@@ -191,34 +195,43 @@ class _Run:
         return self._recogniser
 
 
-def _decide(run: _Run, threshold: float | None, *, context: bool, progress: Progress) -> None:
-    """Let neighbours speak where something has changed, or all where the settings have."""
-    store = run.store
-    setting = json.dumps({"bundle": run.hash, "threshold": threshold, "context": context})
-    with store.faults():
-        row = store.connection.execute(
-            "SELECT value FROM setting WHERE key = ?", [_SETTING]
-        ).fetchone()
-        waiting = store.connection.execute("SELECT 1 FROM photo WHERE pending LIMIT 1").fetchone()
-    if row is not None and row[0] == setting and waiting is None:
-        return
-    from waymark.library.context_run import decide
+def _decide(run: _Run, threshold: float | None, *, context: bool, progress: Progress) -> bool:
+    """Let neighbours speak where something has changed, or all where the settings have.
 
+    The settings are those of all photos in the library that this bundle has recognised: a photo
+    and its neighbour in another folder are decided by one rule.
+
+    Returns:
+        Whether earlier runs had other settings.
+    """
+    from waymark.library.context_run import decide, waits
+
+    store = run.store
+    key = f"{_SETTING} {run.hash}"
+    setting = json.dumps({"threshold": threshold, "context": context})
+    with store.faults():
+        row = store.connection.execute("SELECT value FROM setting WHERE key = ?", [key]).fetchone()
+    if row is not None and row[0] == setting and not waits(store, run.hash):
+        return False
     recogniser = run.recogniser()
-    if row is None or row[0] != setting:
-        with store.transaction() as connection:
-            connection.execute("UPDATE photo SET pending = 1 WHERE bundle = ?", [run.hash])
+    with store.transaction() as connection:
+        numbers = store.landmark_ids(recogniser.bundle.manifest.landmarks)
+        if row is None or row[0] != setting:
             connection.execute(
-                "INSERT OR REPLACE INTO setting (key, value) VALUES (?, ?)", [_SETTING, setting]
+                "UPDATE photo SET pending = 1 WHERE bundle = ? AND missing = 0", [run.hash]
+            )
+            connection.execute(
+                "INSERT OR REPLACE INTO setting (key, value) VALUES (?, ?)", [key, setting]
             )
     decide(
         store,
         bundle=run.hash,
         threshold=recogniser.threshold,
-        count=len(recogniser.bundle.manifest.landmarks),
+        landmarks=numbers,
         context=context,
         progress=progress,
     )
+    return row is not None and row[0] != setting
 
 
 def _counts(store: Store, roots: Sequence[bytes]) -> dict[str, int]:

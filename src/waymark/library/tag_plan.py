@@ -13,6 +13,7 @@ from typing import Any
 
 from waymark.library.scan import Found
 from waymark.library.store import Store
+from waymark.library.store_moments import leave
 from waymark.library.store_paths import below
 
 _SLICE = 500
@@ -90,14 +91,15 @@ class Plan:
             unknown, more = below(shut)
             where, arguments = f"{where} AND NOT {unknown}", [*arguments, *more]
         absent = "NOT EXISTS (SELECT 1 FROM temp.seen WHERE seen.path = photo.path)"
-        query = f"SELECT 1 FROM photo WHERE missing != ({absent}) AND {where} LIMIT 1"
+        changed = f"missing != ({absent}) AND {where}"
+        query = f"SELECT 1 FROM photo WHERE {changed} LIMIT 1"
         with self._store.faults():
-            changed = self._store.connection.execute(query, arguments).fetchone()
-        if changed:  # else nobody is kept waiting for a write
+            found = self._store.connection.execute(query, arguments).fetchone()
+        if found:  # else nobody is kept waiting for a write
             with self._store.transaction() as connection:
+                leave(connection, changed, arguments)
                 connection.execute(
-                    f"UPDATE photo SET missing = ({absent}) "
-                    f"WHERE missing != ({absent}) AND {where}",
+                    f"UPDATE photo SET missing = ({absent}), pending = 1 WHERE {changed}",
                     arguments,
                 )
 

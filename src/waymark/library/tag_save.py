@@ -23,6 +23,7 @@ from waymark.library.scan import Found
 from waymark.library.store import Store, now
 from waymark.library.store_answers import answer_to, pass_on, rejected
 from waymark.library.store_landmark import landmark_numbered
+from waymark.library.store_moments import leave
 from waymark.library.tag_read import Reading
 
 if TYPE_CHECKING:
@@ -91,6 +92,7 @@ class Saver:
                 known = self._known(connection, results)
                 for result in results:
                     if result.gone:
+                        leave(connection, "path = ?", [result.job.path])
                         connection.execute(
                             "UPDATE photo SET missing = 1 WHERE path = ?", [result.job.path]
                         )
@@ -164,7 +166,7 @@ class Saver:
             "pending": 1,
             "missing": 0,
         }
-        _write(connection, None if own is None else own["id"], values)
+        self._write(connection, own, values)
         return True
 
     def _taken_over(
@@ -254,8 +256,24 @@ class Saver:
             return
         facts = columns.facts_of(own)
         changed = facts | self._around(result, own | facts, None)
-        _write(connection, own["id"], changed | {"pending": 1, "missing": 0})
+        self._write(connection, own, changed | {"pending": 1, "missing": 0})
         self.refreshed += 1
+
+    def _write(
+        self, connection: sqlite3.Connection, own: Row | None, values: Mapping[str, Any]
+    ) -> None:
+        """Change a row, or add one."""
+        names = list(values)
+        if own is None:
+            marks = ", ".join("?" * len(names))
+            connection.execute(
+                f"INSERT INTO photo ({', '.join(names)}) VALUES ({marks})", list(values.values())
+            )
+            return
+        if values["moment"] != own["moment"] or values.get("error") is not None:
+            leave(connection, "id = ?", [own["id"]])
+        sets = ", ".join(f"{name} = ?" for name in names)
+        connection.execute(f"UPDATE photo SET {sets} WHERE id = ?", [*values.values(), own["id"]])
 
 
 def _row(connection: sqlite3.Connection, where: str, arguments: Sequence[Any]) -> Row | None:
@@ -266,16 +284,3 @@ def _rows(connection: sqlite3.Connection, where: str, arguments: Sequence[Any]) 
     cursor = connection.execute(f"SELECT * FROM photo WHERE {where}", arguments)
     names = [column[0] for column in cursor.description]
     return [dict(zip(names, row, strict=True)) for row in cursor]
-
-
-def _write(connection: sqlite3.Connection, number: int | None, values: Mapping[str, Any]) -> None:
-    """Change the row of that number, or add one."""
-    names = list(values)
-    if number is None:
-        marks = ", ".join("?" * len(names))
-        connection.execute(
-            f"INSERT INTO photo ({', '.join(names)}) VALUES ({marks})", list(values.values())
-        )
-        return
-    sets = ", ".join(f"{name} = ?" for name in names)
-    connection.execute(f"UPDATE photo SET {sets} WHERE id = ?", [*values.values(), number])
