@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -140,6 +143,30 @@ def test_wrong_usage_is_one_line(home: Path, words: tuple[str, ...], said: str) 
     done = waymark(home, *words, code=2)
     assert said in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_a_table_takes_no_photos_place(home: Path) -> None:
+    """`--csv *.jpg` names the first photo; nothing is tagged before that is said."""
+    photos = sorted((home / "photos").glob("?.jpg"))
+    before = photos[0].read_bytes()
+    done = waymark(home, "tag", "--csv", *photos, code=2)
+    assert "0.jpg is there and is no CSV" in done.stderr
+    assert photos[0].read_bytes() == before
+    assert waymark(home, "library", "stats", "--json").stdout.startswith('{"photos": 0')
+    done = waymark(home, "library", "export", home / "l.sqlite", "--format", "csv", code=2)
+    assert "no CSV" in done.stderr
+
+
+def test_any_terminal_will_do(home: Path) -> None:
+    """Names that its encoding has not are escaped."""
+    (home / "photos" / "0.jpg").rename(
+        home / "photos" / "caf\N{LATIN SMALL LETTER E WITH ACUTE}.jpg"
+    )
+    tag(home)
+    words = [sys.executable, "-m", "waymark", "library", "list", "--library", home / "l.sqlite"]
+    plain = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    done = subprocess.run(words, env=plain, capture_output=True, text=True, check=True)
+    assert "caf\\xe9.jpg" in done.stdout
 
 
 def test_looking_makes_no_library(home: Path) -> None:

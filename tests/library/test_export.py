@@ -19,7 +19,15 @@ from hypothesis import strategies as st
 
 from waymark.errors import ConfigError, LibraryError
 from waymark.gazetteer import Landmark
-from waymark.library.export import COLUMNS, as_csv, as_geojson, as_json, as_kml, write_export
+from waymark.library.export import (
+    COLUMNS,
+    as_csv,
+    as_geojson,
+    as_json,
+    as_kml,
+    check_target,
+    write_export,
+)
 from waymark.library.store_query import Listed
 
 TOWER = Landmark(
@@ -147,7 +155,8 @@ def test_nothing_is_a_whole_file_too(form: str, tmp_path: Path) -> None:
 def test_a_file_is_replaced_as_a_whole_or_not_at_all(tmp_path: Path) -> None:
     """What fails midway leaves the file that was there, and nothing beside it."""
     file = tmp_path / "a.csv"
-    file.write_text("before")
+    write_export(file, PHOTOS)
+    before = file.read_text()
 
     def broken() -> Any:
         yield photo()
@@ -155,9 +164,33 @@ def test_a_file_is_replaced_as_a_whole_or_not_at_all(tmp_path: Path) -> None:
 
     with pytest.raises(LibraryError):
         write_export(file, broken())
-    assert file.read_text() == "before"
+    assert file.read_text() == before
     assert [each.name for each in tmp_path.iterdir()] == ["a.csv"]
     assert write_export(file, PHOTOS) == 3
+
+
+@pytest.mark.parametrize("form", ["csv", "json", "geojson", "kml"])
+def test_only_an_export_is_replaced(form: str, tmp_path: Path) -> None:
+    """Neither a photo that a shell put in its place, nor the library, nor another form."""
+    library, file = tmp_path / "l.sqlite", tmp_path / "a.jpg"
+    library.write_bytes(b"SQLite format 3")
+    for content in (b"\xff\xd8\xff a photo", b"{}", b"my own notes"):
+        file.write_bytes(content)
+        for refuse in (
+            lambda: write_export(file, PHOTOS, form=form),
+            lambda: check_target(file, form=form, library=library),
+        ):
+            with pytest.raises(ConfigError, match=r"a\.jpg is there"):
+                refuse()
+        assert file.read_bytes() == content
+    file.write_bytes(b"")
+    with pytest.raises(ConfigError, match="is the library"):
+        check_target(file, form=form, library=file)
+    check_target(file, form=form, library=library)
+    for photos in ([], PHOTOS, []):
+        write_export(file, photos, form=form)
+    with pytest.raises(LibraryError, match="written"):
+        check_target(tmp_path / "none" / "a.csv", library=library)
 
 
 def test_where_and_how_must_make_sense(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import stat
 import subprocess
@@ -243,6 +244,34 @@ def test_a_library_that_may_not_be_written_says_so(store: Store, add: Add) -> No
         pytest.raises(LibraryError, match=r"may not be written.*--library"),
     ):
         reader.approve([photo])
+
+
+def test_a_copy_that_may_not_be_written_can_be_read(store: Store, add: Add, tool: Any) -> None:
+    """In a folder where no files can be made beside it."""
+    add("/a.jpg")
+    store.close()
+    folder = store.path.parent
+    assert [file.name for file in folder.iterdir()] == [store.path.name]
+    code = (
+        "import sys; from pathlib import Path; from waymark.library.store import Store;"
+        "print(len(list(Store.open(Path(sys.argv[1]), readonly=True).tagged())))"
+    )
+    words = [sys.executable, "-c", code, str(store.path)]
+    if os.geteuid() == 0:  # who may do everything, unless the rights are taken away
+        words = [tool("setpriv"), "--bounding-set=-all", "--inh-caps=-all", *words]
+    folder.chmod(0o555)
+    try:
+        done = subprocess.run(words, capture_output=True, text=True, check=True)
+    finally:
+        folder.chmod(0o755)
+    assert done.stdout == "1\n"
+
+
+def test_a_damaged_row_is_said_to_be(store: Store, add: Add) -> None:
+    """Whatever in it cannot be read."""
+    add("/a.jpg", guesses="[[1, 0.5")
+    with pytest.raises(LibraryError, match="damaged"):
+        page(store)
 
 
 def test_review_and_take_it_back(store: Store, add: Add) -> None:

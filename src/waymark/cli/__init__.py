@@ -5,6 +5,7 @@ imports only Typer, and its body imports what it needs.
 """
 
 import sys
+from io import TextIOWrapper
 from typing import Annotated, Any
 
 import typer
@@ -111,5 +112,8 @@ app.add_typer(data, name="data", short_help="Collect, split and measure photos."
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command line; what the terminal's encoding has not is escaped."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     app(prog_name="waymark")

@@ -164,7 +164,7 @@ def export(
     ] = None,
 ) -> None:
     """Write photos as a table (CSV, JSON) or a map (GeoJSON, KML)."""
-    from waymark.library.export import write_export
+    from waymark.library.export import check_target, write_export
     from waymark.library.store import Store
     from waymark.library.store_query import every
 
@@ -174,6 +174,7 @@ def export(
         gps=gps, unknown=unknown, failed=failed, missing=missing, paths=path,
     )  # fmt: skip
     with Store.open(library, readonly=True) as store:
+        check_target(file, form=form, library=store.path)
         count = write_export(file, every(store, wanted), form=form)
     print(f"{count:,} photos: {shown(str(file))}")
 

@@ -78,12 +78,14 @@ def tag(
     if out is not None:
         raise ConfigError("--out belongs to --engine ray; the local engine fills --library.")
     from waymark.cli.tag_progress import tag_bar
-    from waymark.library.export import write_export
+    from waymark.library.export import check_target, write_export
     from waymark.library.store import Store
     from waymark.library.store_query import Filter, every
     from waymark.library.tag import tag as tag_photos
 
     with Store.open(library) as store:
+        if csv is not None:
+            check_target(csv, form="csv", library=store.path)
         with tag_bar() as progress:
             report = tag_photos(
                 sources,

@@ -14,7 +14,7 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,8 @@ from waymark.dataset.index import printable
 from waymark.dataset.manifest import escaped
 from waymark.errors import ConfigError, LibraryError
 from waymark.library.store_query import Listed
+
+Form = Callable[[Iterable[Listed]], Iterator[str]]
 
 COLUMNS = (
     "path",
@@ -49,6 +51,33 @@ COLUMNS = (
 )
 
 
+_BEGINS = {
+    "csv": ",".join(COLUMNS[:3]).encode(),
+    "json": b"[",
+    "geojson": b'{"type": "FeatureCollection"',
+    "kml": b"<?xml",
+}
+
+
+def check_target(file: Path, *, form: str | None = None, library: Path) -> None:
+    """Make sure, before any work is done, that a file can be written, and may be.
+
+    Args:
+        file: what is to be written.
+        form: see `write_export`.
+        library: the library's file, which is no export.
+
+    Raises:
+        ConfigError: nobody knows the form, or the file is something else.
+        LibraryError: the file cannot be written.
+    """
+    _check_form(file, form or file.suffix.removeprefix("."))
+    if file.exists() and file.samefile(library):
+        raise ConfigError(f"{printable(file)} is the library; name another file.")
+    with _faults(file), tempfile.TemporaryFile(dir=file.parent):
+        pass
+
+
 def write_export(file: Path, photos: Iterable[Listed], *, form: str | None = None) -> int:
     """Write photos into a file, which is there as a whole or not at all.
 
@@ -61,10 +90,10 @@ def write_export(file: Path, photos: Iterable[Listed], *, form: str | None = Non
         The number of photos.
 
     Raises:
-        ConfigError: nobody knows the form.
+        ConfigError: nobody knows the form, or the file is something else.
         LibraryError: the file cannot be written.
     """
-    write = form_of(form or file.suffix.removeprefix("."))
+    write = _check_form(file, form or file.suffix.removeprefix("."))
     count = 0
 
     def counted() -> Iterator[Listed]:
@@ -73,7 +102,7 @@ def write_export(file: Path, photos: Iterable[Listed], *, form: str | None = Non
             count += 1
             yield photo
 
-    try:
+    with _faults(file):
         handle, name = tempfile.mkstemp(dir=file.parent, prefix=".waymark-", suffix=".part")
         try:
             with os.fdopen(handle, "w", encoding="utf-8", newline="") as out:
@@ -85,14 +114,39 @@ def write_export(file: Path, photos: Iterable[Listed], *, form: str | None = Non
             with suppress(OSError):
                 Path(name).unlink()
             raise
+    return count
+
+
+@contextmanager
+def _faults(file: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise LibraryError(
             f"{printable(file)} cannot be written ({error.strerror}); name another file."
         ) from error
-    return count
 
 
-def form_of(name: str) -> Callable[[Iterable[Listed]], Iterator[str]]:
+def _check_form(file: Path, name: str) -> Form:
+    """Return what writes a form; refuse a file that is there and is not of that form.
+
+    A shell makes `--csv *.jpg` name the first photo.
+    """
+    write = form_of(name)
+    with _faults(file):
+        if not file.exists():
+            return write
+        with file.open("rb") as there:
+            head = there.read(64)
+    if head and not head.startswith(_BEGINS[name.lower()]):
+        raise ConfigError(
+            f"{printable(file)} is there and is no {name.upper()} of waymark's; name another file, "
+            "or remove it first."
+        )
+    return write
+
+
+def form_of(name: str) -> Form:
     """Return what writes a form.
 
     Raises:

@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
+from json import JSONDecodeError
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -234,6 +235,8 @@ def faults(path: Path) -> Iterator[None]:
     except sqlite3.Error as error:
         code = getattr(error, "sqlite_errorname", "") or ""
         raise LibraryError(f"the library {name} {_reason(code, error)}") from error
+    except (JSONDecodeError, UnicodeDecodeError) as error:
+        raise LibraryError(f"the library {name} {_REASONS['SQLITE_CORRUPT']}") from error
 
 
 _KEPT = "what was stored before is kept"
@@ -263,8 +266,7 @@ def _connect(file: Path, *, readonly: bool) -> sqlite3.Connection:
             raise LibraryError(
                 f"there is no library at {printable(file)}; `waymark tag FOLDER` makes one."
             )
-        address = f"file:{quote_from_bytes(os.fsencode(file.absolute()))}?mode=ro"
-        connection = _open(address, uri=True)
+        connection = _open_readonly(file)
     else:
         try:
             if not file.parent.is_dir():
@@ -277,6 +279,23 @@ def _connect(file: Path, *, readonly: bool) -> sqlite3.Connection:
                 "name another place with --library."
             ) from error
         connection = _open(os.fspath(file), uri=False)
+    return connection
+
+
+def _open_readonly(file: Path) -> sqlite3.Connection:
+    """Open a library for reading; one that nobody can write, without the files beside it."""
+    address = f"file:{quote_from_bytes(os.fsencode(file.absolute()))}"
+    connection = _open(f"{address}?mode=ro", uri=True)
+    try:
+        connection.execute("PRAGMA schema_version")
+    except sqlite3.OperationalError as error:
+        connection.close()
+        log = file.with_name(f"{file.name}-wal")
+        refused = (error.sqlite_errorname or "").startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN"))
+        if not refused or (log.exists() and log.stat().st_size):
+            raise
+        # a copy on a disk that is not to be written: as nobody writes it, no log is needed
+        return _open(f"{address}?immutable=1", uri=True)
     return connection
 
 
