@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -167,6 +168,24 @@ def test_any_terminal_will_do(home: Path) -> None:
     plain = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
     done = subprocess.run(words, env=plain, capture_output=True, text=True, check=True)
     assert "caf\\xe9.jpg" in done.stdout
+
+
+def test_forget_is_dry_unless_asked(home: Path) -> None:
+    """It lists what is gone, then forgets that; what is there stays."""
+    tag(home)
+    shutil.rmtree(home / "photos")
+    done = waymark(home, "library", "forget", home / "photos")
+    assert [Path(line).name for line in done.stdout.splitlines()] == [
+        "0.jpg",
+        "1.jpg",
+        "2.jpg",
+        "bad.jpg",
+    ]
+    assert "4 photos are gone" in done.stderr
+    done = waymark(home, "library", "forget", home / "photos" / "0.jpg", "--apply")
+    assert done.stdout == "1 photos forgotten\n"
+    waymark(home, "library", "forget", home, "--apply")
+    assert waymark(home, "library", "list", "--missing").stdout == ""
 
 
 def test_looking_makes_no_library(home: Path) -> None:

@@ -107,7 +107,7 @@ app.command(short_help="List or search the landmarks of the gazetteer.")(landmar
 app.command(short_help="List the ways to train, or print one.")(recipes)
 app.command(short_help="List the networks that a recipe can name.")(backbones)
 app.command(short_help="Check the installation, and say how to mend it.")(doctor)
-app.add_typer(library, name="library", short_help="List, search and export tagged photos.")
+app.add_typer(library, name="library", short_help="List, search, export or forget tagged photos.")
 app.add_typer(data, name="data", short_help="Collect, split and measure photos.")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from datetime import datetime
@@ -63,7 +64,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 
 @library.callback()
 def group() -> None:
-    """List, search, count and export the photos that `waymark tag` has seen."""
+    """List, search, count, export and forget the photos that `waymark tag` has seen."""
 
 
 @library.command("list", short_help="List photos by landmark, place, date, score, state.")
@@ -177,6 +178,37 @@ def export(
         check_target(file, form=form, library=store.path)
         count = write_export(file, every(store, wanted), form=form)
     print(f"{count:,} photos: {shown(str(file))}")
+
+
+@library.command(short_help="Take photos that are gone out of the library.")
+def forget(
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="PATH", help="Photos and folders, there or not.")
+    ],
+    *,
+    library: Library = None,
+    apply: Annotated[
+        bool, typer.Option("--apply", help="Forget them; else only list them.")
+    ] = False,
+) -> None:
+    """Take photos that are gone out of the library; without --apply, only list them.
+
+    No file is touched. What you said of a photo is kept, and holds again if it comes back.
+    """
+    from waymark.dataset.index import printable
+    from waymark.library.forget import forget as forget_photos
+    from waymark.library.forget import gone
+    from waymark.library.store import Store
+
+    with Store.open(library, readonly=not apply) as store:
+        if apply:
+            print(f"{forget_photos(store, paths):,} photos forgotten")
+            return
+        count = 0
+        for path in gone(store, paths):
+            print(shown(printable(Path(os.fsdecode(path)))))
+            count += 1
+    print(f"{count:,} photos are gone; forget them with --apply", file=sys.stderr)
 
 
 def _filter(**asked: Any) -> Filter:
