@@ -234,7 +234,8 @@ class Store:
                 rows = self.connection.execute(
                     "SELECT photo.path, photo.sha256, photo.score, photo.confidence, "
                     "photo.unknown_score, photo.evidence, photo.state, photo.bundle, "
-                    f"photo.tagged_at, photo.lat, photo.lon, {LANDMARK_COLUMNS} FROM photo "
+                    "photo.tagged_at, photo.lat, photo.lon, photo.size, photo.mtime_ns, "
+                    f"photo.inode, {LANDMARK_COLUMNS} FROM photo "
                     "JOIN landmark ON landmark.id = photo.landmark "
                     f"WHERE {where} AND photo.path > ? ORDER BY photo.path LIMIT {_PAGE}",
                     [*arguments, after],
@@ -244,6 +245,20 @@ class Store:
             if len(rows) < _PAGE:
                 return
             after = rows[-1][0]
+
+    def check_known(self, paths: Iterable[str | os.PathLike[str]]) -> None:
+        """See that the library knows something at each of these paths.
+
+        Raises:
+            ConfigError: at one there is nothing, neither on disk nor in the library.
+        """
+        for path in paths:
+            where, arguments = below([path])
+            query = f"SELECT 1 FROM photo WHERE {where} LIMIT 1"
+            with self.faults():
+                known = self.connection.execute(query, arguments).fetchone()
+            if known is None and not os.path.lexists(path):
+                raise ConfigError(f"{printable(os.fspath(path))} does not exist; give a path.")
 
     def approve(self, photos: Iterable[int]) -> int:
         """Say that the tags of these photos are right; see `store_review`."""
@@ -272,10 +287,11 @@ class Store:
 
 def _tagged(row: Sequence[Any]) -> Tagged:
     path, digest, score, confidence, unknown, evidence, state, bundle, at, lat, lon = row[:11]
+    size, mtime_ns, inode = row[11:14]
     return Tagged(
         path=Path(os.fsdecode(path)),
         sha256=digest.hex(),
-        landmark=landmark_of(row[11:]),
+        landmark=landmark_of(row[14:]),
         score=score,
         confidence=confidence,
         unknown_score=unknown,
@@ -284,6 +300,7 @@ def _tagged(row: Sequence[Any]) -> Tagged:
         bundle=bundle,
         tagged_at=datetime.fromisoformat(at),
         gps=None if lat is None else (lat, lon),
+        stamp=(size, mtime_ns, inode),
     )
 
 
