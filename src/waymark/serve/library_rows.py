@@ -113,6 +113,16 @@ def _count(store: Store, numbers: Sequence[int], counts: dict[int, int]) -> None
         counts[landmark] = counts.get(landmark, 0) + count
 
 
+def shown(store: Store) -> list[Landmark]:
+    """Return the landmarks that a photo of the library shows; others are only guessed at."""
+    numbers = store.connection.execute(
+        "SELECT id FROM landmark WHERE EXISTS "
+        "(SELECT 1 FROM photo WHERE photo.landmark = landmark.id)"
+    ).fetchall()
+    names = landmarks_of(store)
+    return [names[number] for (number,) in numbers]
+
+
 def above(store: Store, wanted: Filter, score: float) -> list[int]:
     """Return the photos of a filter that a bulk approval above a score would approve."""
     numbers = [number for _, number in _keys(store, wanted)]

@@ -18,7 +18,7 @@ const more = (one) => [one.local_name !== one.name && one.local_name, one.place,
  */
 export function complete(input, chosen = () => {}, { from = "/api/v1/teach/names" } = {}) {
   const id = `names-${(made += 1)}`;
-  const list = el("ul", { role: "listbox", id, "aria-label": "Landmarks", hidden: true });
+  const list = el("ul", { role: "listbox", id, tabindex: "-1", "aria-label": "Landmarks", hidden: true });
   const box = el("span", { class: "combo" });
   input.removeAttribute("list");
   for (const [name, value] of Object.entries({ role: "combobox", "aria-autocomplete": "list", "aria-expanded": "false", "aria-controls": id, autocomplete: "off" })) input.setAttribute(name, value);

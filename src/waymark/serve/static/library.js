@@ -131,14 +131,17 @@ async function undo() {
   if (photo && said.undone === 1 && photo.id === said.photo) {
     Object.assign(photo, await ask(`/api/v1/library/photos/${photo.id}`));
     grid.redraw(index);
-  } else await look({ note: false });
+  } else {
+    await look({ note: false });
+    if (index >= 0 && index < grid.count) grid.focus(index);
+  }
   say(said.undone ? `Taken back: ${said.undone.toLocaleString("en")} photo${said.undone === 1 ? "" : "s"}.` : "There is nothing to take back.");
 }
 
 box.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   const held = event.target.closest("[data-index]");
-  if (!held) return;
+  if (!held || (event.repeat && !event.key.startsWith("Arrow"))) return;
   const index = Number(held.dataset.index), end = grid.count - 1;
   const steps = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -grid.across, ArrowDown: grid.across };
   if (event.key in steps) grid.focus(Math.min(Math.max(index + steps[event.key], 0), end));
@@ -163,4 +166,11 @@ document.getElementById("clear").addEventListener("click", (event) => {
 complete(form.elements.landmark, () => look(), { from: "/api/v1/library/names" });
 document.getElementById("plain").remove();
 document.getElementById("none")?.remove();
-look({ note: false });
+box.addEventListener("click", (event) => {
+  const held = event.target.closest("[data-index]");
+  if (held) history.replaceState({ at: Number(held.dataset.index) }, "");
+});
+look({ note: false }).then(() => {
+  const index = history.state?.at; // back from the review
+  if (index < grid.count) grid.focus(index);
+});

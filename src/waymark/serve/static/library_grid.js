@@ -62,8 +62,10 @@ export function makeGrid(box, { size, fetchPage }) {
 
   function fill(line, number) {
     const from = number * across;
+    const held = line.contains(document.activeElement) && document.activeElement.closest("[data-index]").dataset.index;
     line.replaceChildren(...Array.from({ length: Math.min(across, count - from) }, (_, i) => cell(from + i)));
     line.dataset.whole = String(line.childElementCount === line.querySelectorAll("[data-photo]").length);
+    if (held) line.querySelector(`[data-index="${held}"] a`)?.focus({ preventScroll: true });
   }
 
   async function need(page) {

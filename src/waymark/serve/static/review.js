@@ -63,15 +63,16 @@ function enliven() {
 
 async function show(index, { fresh = false } = {}) {
   if (index >= queue.length - 1) await more().catch(() => {});
-  at = Math.min(Math.max(index, 0), queue.length);
-  const photo = queue[at];
+  const next = Math.min(Math.max(index, 0), queue.length), photo = queue[next];
   if (fresh && photo) ready.delete(photo);
   const made = photo ? (await get(photo)).cloneNode(true) : done();
+  at = next;
+  say("");
   card.replaceWith(document.adoptNode(made));
   card = made;
   enliven();
   document.getElementById("what").focus({ preventScroll: true });
-  for (const next of queue.slice(at + 1, at + 1 + AHEAD)) get(next).catch(() => {});
+  for (const soon of queue.slice(at + 1, at + 1 + AHEAD)) get(soon).catch(() => {});
 }
 
 function done() {
@@ -98,7 +99,7 @@ async function once(act) {
 
 const waiting = { onWait: () => say("The library is busy; waiting…") };
 
-function tell(what, landmark = "") {
+function tell(what, landmark = "", name = landmark) {
   return once(async () => {
     const photo = card.dataset.photo;
     if (!photo) return;
@@ -111,7 +112,7 @@ function tell(what, landmark = "") {
     let next = at + 1;
     while (answered.has(queue[next])) next += 1;
     await show(next);
-    say(`${SAID[what]}${what === "corrected" ? `: ${landmark}` : ""}.`);
+    say(`${SAID[what]}${what === "corrected" ? `: ${name}` : ""}.`);
   });
 }
 
@@ -136,8 +137,8 @@ document.addEventListener("submit", (event) => {
   const { submitter } = event;
   if (event.target.id === "undo") undo();
   else if (card.contains(event.target)) {
-    if (event.target.matches(".others")) tell("corrected", submitter.value);
-    else if (submitter.value === "corrected") correct();
+    if (event.target.matches(".others")) tell("corrected", submitter.value, submitter.querySelector("bdi").textContent);
+    else if (event.target.matches(".really")) correct();
     else tell(submitter.value);
   } else return;
   event.preventDefault();
@@ -161,6 +162,7 @@ document.addEventListener("keydown", (event) => {
     event.preventDefault();
     return;
   }
+  if (event.repeat && !event.key.startsWith("Arrow")) return; // a key that is held says one thing
   const key = event.key.toLowerCase();
   const others = card.querySelectorAll(".guess");
   if (event.target.closest("[data-map]") && key.startsWith("arrow")) return;
@@ -170,7 +172,7 @@ document.addEventListener("keydown", (event) => {
   else if (key === "u") undo();
   else if (key === "arrowright") step(1);
   else if (key === "arrowleft") step(-1);
-  else if (/^[1-4]$/.test(key) && others[key - 1]) tell("corrected", others[key - 1].value);
+  else if (/^[1-4]$/.test(key) && others[key - 1]) tell("corrected", others[key - 1].value, others[key - 1].querySelector("bdi").textContent);
   else return;
   event.preventDefault();
 });
