@@ -80,7 +80,8 @@ def test_what_is_said_is_kept_and_taken_back_step_by_step(
         assert client.post("/api/v1/library/undo").json()["undone"] > 0
         assert states(library) == before
     assert client.post("/api/v1/library/undo").json() == {
-        "undone": 0, "photo": None, "standing": {"left": 5, "done": 0, "last": None},
+        "undone": 0, "photo": None,
+        "standing": {"left": 5, "done": 0, "unknown": 1, "last": None},
     }  # fmt: skip
 
 
