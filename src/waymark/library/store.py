@@ -267,7 +267,7 @@ class Store:
 
     def undo_review(self) -> int:
         """Take back what was said last; return of how many photos."""
-        return store_review.undo(self)
+        return len(store_review.undo(self))
 
 
 def _tagged(row: Sequence[Any]) -> Tagged:

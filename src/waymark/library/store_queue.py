@@ -94,19 +94,20 @@ def queue(store: Store, *, limit: int = 100) -> list[Listed]:
     return photos(store, queue_numbers(store, limit=limit))
 
 
+def count_waiting(store: Store, wanted: Filter | None = None) -> int:
+    """Return how many photos `queue_numbers` would come to in the end."""
+    with store.faults():
+        return _count(store, *_waiting(store, wanted))
+
+
 def standing(store: Store, wanted: Filter | None = None) -> Standing:
     """Say how far the review is; `left` is of the filter, where there is one."""
-
-    def count(where: str, arguments: Sequence[Any] = ()) -> int:
-        found = store.connection.execute(f"SELECT count(*) FROM photo WHERE {where}", arguments)
-        return int(found.fetchone()[0])
-
     with store.faults():
-        left = count(*_waiting(store, wanted))
-        done = count(f"state IN {STATES[1:]} AND missing = 0")
+        left = _count(store, *_waiting(store, wanted))
+        done = _count(store, f"state IN {STATES[1:]} AND missing = 0")
         # apart, as either has an index
-        unknown = count(f"landmark IS NULL AND {_NEW}")
-        unknown -= count(f"error IS NOT NULL AND landmark IS NULL AND {_NEW}")
+        unknown = _count(store, f"landmark IS NULL AND {_NEW}")
+        unknown -= _count(store, f"error IS NOT NULL AND landmark IS NULL AND {_NEW}")
         row = store.connection.execute(
             "SELECT count(*), min(review.photo), max(review.state), max(landmark.name) FROM review "
             "LEFT JOIN landmark ON landmark.id = review.landmark "
@@ -114,6 +115,11 @@ def standing(store: Store, wanted: Filter | None = None) -> Standing:
         ).fetchone()
     last = Act(photos=row[0], photo=row[1], state=row[2], name=row[3]) if row[0] else None
     return Standing(left=left, done=done, unknown=unknown, last=last)
+
+
+def _count(store: Store, where: str, arguments: Sequence[Any] = ()) -> int:
+    found = store.connection.execute(f"SELECT count(*) FROM photo WHERE {where}", arguments)
+    return int(found.fetchone()[0])
 
 
 def _waiting(store: Store, wanted: Filter | None) -> Condition:

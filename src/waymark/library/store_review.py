@@ -97,12 +97,12 @@ def correct(store: Store, photos: int | Iterable[int], landmark: str | Landmark)
         ]
 
 
-def undo(store: Store) -> int:
-    """Take back the last act; return the number of photos it was about, 0 where there is none."""
+def undo(store: Store) -> list[int]:
+    """Take back the last act; return the photos it was about, none where there is none."""
     with store.transaction() as connection:
         (act,) = connection.execute("SELECT max(act) FROM review").fetchone()
         if act is None:
-            return 0
+            return []
         rows = connection.execute(
             "SELECT was_state, was_landmark, was_score, was_confidence, was_evidence, photo "
             "FROM review WHERE act = ? ORDER BY id DESC",
@@ -112,7 +112,7 @@ def undo(store: Store) -> int:
             connection.execute(f"UPDATE photo SET {_SETS}, pending = 1 WHERE id = ?", row)
             _compare(connection, row[-1])
         connection.execute("DELETE FROM review WHERE act = ?", [act])
-        return len(rows)
+        return sorted(row[-1] for row in rows)
 
 
 def _next_act(connection: sqlite3.Connection) -> int:
@@ -131,7 +131,8 @@ def _rows(connection: sqlite3.Connection, photos: Iterable[int]) -> Iterator[tup
         if found is None:
             raise LibraryError(f"the library has no photo number {number}; list them again.")
         rows = connection.execute(
-            f"SELECT {columns} FROM photo WHERE id = ? OR (sha256 = ? AND sha256 IS NOT NULL)",
+            f"SELECT {columns} FROM photo WHERE id = ? OR (sha256 = ? AND sha256 IS NOT NULL) "
+            "ORDER BY id",
             [number, found[0]],
         ).fetchall()
         for row in rows:
