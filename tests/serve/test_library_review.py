@@ -109,6 +109,8 @@ def test_a_name_that_nobody_knows_is_a_landmark_on_purpose_only(
     found = client.get("/api/v1/library/names?q=colos").json()["names"]
     assert "colos" not in [one["name"] for one in found]
     assert said(client, "corrected", "1", landmark="colos").status_code == 409
+    for page in ("/library", "/library/review"):
+        assert 'value="colos"' not in client.get(page).text
 
 
 def test_a_guess_is_named_by_its_id(
@@ -233,6 +235,8 @@ def test_a_photo_that_is_not_there_is_told(client: TestClient) -> None:
     assert said(client, "approved", "999").status_code == 404
     assert client.get("/api/v1/library/photos/999").status_code == 404
     assert client.get("/library/review?photo=999").status_code == 404
+    many = ",".join(str(10**17 + number) for number in range(1000))
+    assert said(client, "approved", many).status_code == 404  # all of them were read
 
 
 @pytest.mark.parametrize("path", [

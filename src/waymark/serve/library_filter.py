@@ -95,7 +95,7 @@ def _wrong(message: str) -> Problem:
     return Problem(422, "invalid", message, "Change the filter.")
 
 
-STATE_WORDS = dict(
+STATE_WORDS: dict[str, str] = dict(
     zip(
         STATES,
         ("Not looked at", "Approved", "Corrected", "Rejected", "Not a landmark"),

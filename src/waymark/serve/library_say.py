@@ -57,7 +57,7 @@ class Known:
         if new:
             return self.names.find(text, landmarks_of(store).values())
         ours = shown(store)
-        found = _of_id(text, guessed(store, photos)) or self.names.look_up(text, ours)
+        found = _of_id(text, [*guessed(store, photos), *ours]) or self.names.look_up(text, ours)
         if found is not None:
             return found
         near = self.names.search(text, ours, limit=1)
