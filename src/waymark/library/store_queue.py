@@ -72,11 +72,11 @@ def queue_numbers(store: Store, wanted: Filter | None = None, *, limit: int = 20
     nothing in the library has leaves nothing to wait.
     """
     with store.faults():
-        where, arguments = _waiting(store, wanted)
+        waiting, arguments = _waiting(store, wanted)
         # without a filter as the index has them; else what is worth the same is in order
         order = "DESC" if wanted is None else "ASC"
         found = store.connection.execute(
-            f"SELECT id, worth, landmark, moment / {_DAY_S} FROM photo WHERE {where} "
+            f"SELECT id, worth, landmark, moment / {_DAY_S} FROM {waiting} "
             f"ORDER BY worth DESC, id {order} LIMIT {max(_CANDIDATES, limit)}",
             arguments,
         ).fetchall()
@@ -104,10 +104,10 @@ def standing(store: Store, wanted: Filter | None = None) -> Standing:
     """Say how far the review is; `left` is of the filter, where there is one."""
     with store.faults():
         left = _count(store, *_waiting(store, wanted))
-        done = _count(store, f"state IN {STATES[1:]} AND missing = 0")
+        done = _count(store, f"photo WHERE state IN {STATES[1:]} AND missing = 0")
         # apart, as either has an index
-        unknown = _count(store, f"landmark IS NULL AND {_NEW}")
-        unknown -= _count(store, f"error IS NOT NULL AND landmark IS NULL AND {_NEW}")
+        unknown = _count(store, f"photo WHERE landmark IS NULL AND +{_NEW}")
+        unknown -= _count(store, f"photo WHERE error IS NOT NULL AND +landmark IS NULL AND +{_NEW}")
         row = store.connection.execute(
             "SELECT count(*), min(review.photo), max(review.state), max(landmark.name) FROM review "
             "LEFT JOIN landmark ON landmark.id = review.landmark "
@@ -117,18 +117,18 @@ def standing(store: Store, wanted: Filter | None = None) -> Standing:
     return Standing(left=left, done=done, unknown=unknown, last=last)
 
 
-def _count(store: Store, where: str, arguments: Sequence[Any] = ()) -> int:
-    found = store.connection.execute(f"SELECT count(*) FROM photo WHERE {where}", arguments)
-    return int(found.fetchone()[0])
+def _count(store: Store, source: str, arguments: Sequence[Any] = ()) -> int:
+    return int(store.connection.execute(f"SELECT count(*) FROM {source}", arguments).fetchone()[0])
 
 
 def _waiting(store: Store, wanted: Filter | None) -> Condition:
-    """Return, in SQL, which photos a person is asked about."""
+    """Return, in SQL, the photos that a person is asked about, to come after FROM."""
     if wanted is None:
-        return f"{_NEW} AND worth > 0", []
+        return f"photo INDEXED BY photo_worth WHERE {_NEW} AND worth > 0", []
     try:
         where, arguments = condition(store, wanted)
     except UnknownName:
-        return "0", []
-    # the index of states is the longest way round where landmarks are asked for
-    return f"{'+' if wanted.names else ''}{_NEW} AND error IS NULL AND {where}", arguments
+        return "photo WHERE 0", []
+    # nearly all photos are new, so that this index leads the longest way round; SQLite likes it
+    others = wanted.names or wanted.gps or wanted.evidence or wanted.unknown
+    return f"photo WHERE {'+' if others else ''}{_NEW} AND error IS NULL AND {where}", arguments

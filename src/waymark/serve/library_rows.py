@@ -95,7 +95,7 @@ def overview(store: Store, wanted: Filter) -> dict[str, Any]:
     ]
     return {
         "photos": total,
-        "waiting": count_waiting(store, wanted),
+        "waiting": count_waiting(store, None if wanted == Filter() else wanted),
         "size": PAGE,
         "after": after,
         "places": places,
