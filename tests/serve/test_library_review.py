@@ -155,6 +155,10 @@ def test_a_filter_has_a_queue_of_its_own(client: TestClient) -> None:
         "/api/v1/library/reviews?q=tower", data={"say": "approved", "photo": "3"}
     ).json()
     assert (answer["standing"]["left"], answer["standing"]["done"]) == (3, 1)
+    for address in ("reviews", "undo"):
+        form = {"say": "approved", "photo": "5"}
+        assert client.post(f"/api/v1/library/{address}?gps=far", data=form).status_code == 422
+    assert client.get("/api/v1/library/queue").json()["standing"]["done"] == 1
 
 
 def test_names_of_the_library_alone(client: TestClient) -> None:

@@ -15,7 +15,7 @@ from starlette.concurrency import run_in_threadpool
 
 from waymark.gazetteer import Gazetteer
 from waymark.library.store import Store
-from waymark.library.store_query import Key, landmarks_of, photos
+from waymark.library.store_query import Filter, Key, landmarks_of, photos
 from waymark.library.store_queue import queue_numbers, standing
 from waymark.serve.api import reply
 from waymark.serve.library_filter import filter_of, limited_to
@@ -44,8 +44,7 @@ def library_router(service: Service, shelf: Shelf) -> APIRouter:
     router = APIRouter(prefix="/api/v1/library", tags=["library"])
     known = Known(service)
 
-    async def how_far(request: Request) -> dict[str, Any]:
-        wanted = limited_to(request.query_params)
+    async def how_far(wanted: Filter | None) -> dict[str, Any]:
         return (await shelf.read(lambda store: standing(store, wanted))).to_dict()
 
     @router.get("", summary="List photos, oldest first", responses=_READS)
@@ -71,7 +70,7 @@ def library_router(service: Service, shelf: Shelf) -> APIRouter:
         doubtful tags, or with a filter all that it holds and can be read."""
         wanted, most = limited_to(request.query_params), min(max(limit, 1), MOST_QUEUED)
         found = await shelf.read(lambda store: queue_numbers(store, wanted, limit=most))
-        return reply({"photos": found, "standing": await how_far(request)})
+        return reply({"photos": found, "standing": await how_far(wanted)})
 
     @router.get("/photos/{number}", summary="See one photo's tag", responses=_READS)
     async def one(number: int) -> Response:
@@ -120,10 +119,10 @@ def library_router(service: Service, shelf: Shelf) -> APIRouter:
         name; one that nobody knows is refused, but with `new` = 1); `photo` is a number, or
         several with commas. What is sent together is undone together. Copies follow: `photos`
         are all that changed. `standing` is of the filter in the address, if any."""
-        form = await read_form(request)
+        wanted, form = limited_to(request.query_params), await read_form(request)
         photos = await say(shelf, known, form.fields)
-        standing = await how_far(request)
-        return reply({"changed": len(photos), "photos": photos, "standing": standing})
+        told = {"changed": len(photos), "photos": photos}
+        return reply({**told, "standing": await how_far(wanted)})
 
     @router.post(
         "/approve-above",
@@ -135,14 +134,15 @@ def library_router(service: Service, shelf: Shelf) -> APIRouter:
         """Approve what a filter holds; `expected` is the number that /above told."""
         form = await read_form(request)
         changed = await approve_above(shelf, form.fields)
-        return reply({"changed": changed, "standing": await how_far(request)})
+        return reply({"changed": changed, "standing": await how_far(None)})
 
     @router.post("/undo", summary="Take back what was said last", responses=_WRITES)
     async def undone(request: Request) -> Response:
-        """Go back one press; as often as there were presses."""
+        """Go back one press; as often as there were presses. `standing` as in /reviews."""
+        wanted = limited_to(request.query_params)
         await read_press(request)
         done = await undo(shelf)
-        return reply({**done, "standing": await how_far(request)})
+        return reply({**done, "standing": await how_far(wanted)})
 
     return router
 

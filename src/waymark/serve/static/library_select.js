@@ -49,7 +49,7 @@ export function makeSelection(paint) {
 export function review(box, grid, selection, { undo, said: after }) {
   const input = document.getElementById("correct");
   const meant = correctionField(input, () => correct());
-  let asked = []; // which photos the dialog is about
+  let asked = [], from = null; // which photos the dialog is about, and where one was before
   const place = (target) => { const cell = target?.closest?.("[data-index]"); return cell && box.contains(cell) ? Number(cell.dataset.index) : null; };
 
   async function judge(indexes, what, options = {}) {
@@ -64,7 +64,10 @@ export function review(box, grid, selection, { undo, said: after }) {
       }
       grid.change(photos, values);
     }
-    if (indexes.some(selection.has)) selection.clear();
+    if (indexes.some(selection.has)) {
+      if (!box.contains(document.activeElement)) box.querySelector(`[data-index="${indexes[0]}"] a`)?.focus({ preventScroll: true });
+      selection.clear();
+    }
     const copies = photos.length - numbers.length;
     const who = indexes.length === 1 ? called(grid.at(indexes[0])) : many(Math.min(photos.length, numbers.length));
     say(photos.length ? `${who}: ${SAID[what].toLowerCase()}${copies > 0 ? `, ${copies === 1 ? "a copy" : `${copies} copies`} too` : ""}.` : "Nothing changed.");
@@ -88,12 +91,12 @@ export function review(box, grid, selection, { undo, said: after }) {
     else if (key === "escape" && selection.size) selection.clear();
     else if (!indexes.length || !(key in KEYS || key === "c")) return false;
     else if (key === "c") {
-      asked = indexes;
+      [asked, from] = [indexes, index];
       dialog.querySelector(".main").textContent = `Correct ${many(indexes.length)}`;
       input.value = "";
       trouble(null, { box: document.getElementById("correct-problem") });
       dialog.showModal();
-    } else if (key === "a" && indexes.length === 1 && grid.at(indexes[0])?.landmark === null) say("There is no tag to approve.");
+    } else if (key !== "n" && indexes.length === 1 && grid.at(indexes[0])?.landmark === null) say(`There is no tag to ${key === "a" ? "approve" : "reject"}.`);
     else judge(indexes, KEYS[key]).catch(trouble);
     return true;
   }
@@ -135,6 +138,6 @@ export function review(box, grid, selection, { undo, said: after }) {
     grid.focus(index);
   });
   dialog.addEventListener("submit", (event) => { event.preventDefault(); correct(); });
-  dialog.addEventListener("close", () => { if (asked.length) grid.focus(asked[0]); });
+  dialog.addEventListener("close", () => { if (from !== null) grid.focus(from); }); // its photo may have been drawn anew
   document.getElementById("correct-not").addEventListener("click", () => dialog.close());
 }
