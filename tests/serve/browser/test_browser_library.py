@@ -243,6 +243,7 @@ def test_the_grid_finds_and_opens(
     page.wait_for_selector(".chip:has-text('Confidence from: 90 %')")
     page.click("#clear")
     page.wait_for_selector("#status:has-text('8 photos')")
+    page.click("#filter summary")
     page.locator("#landmark").press_sequentially("eif")
     page.wait_for_selector("[role=option]:has-text('Eiffel')")  # the letters alone filter nothing
     assert page.locator("[role=option]").count() == 1
