@@ -262,27 +262,27 @@ class Store:
 
     def approve(self, photos: Iterable[int]) -> int:
         """Say that the tags of these photos are right; see `store_review`."""
-        return store_review.say(self, photos, "approved")
+        return len(store_review.say(self, photos, "approved"))
 
     def approve_above(self, score: float, photos: Iterable[int] | None = None) -> int:
         """Approve every photo of at least that confidence that nobody has looked at."""
-        return store_review.approve_above(self, score, photos)
+        return len(store_review.approve_above(self, score, photos))
 
-    def correct(self, photo_id: int, landmark: str | Landmark) -> int:
-        """Say which landmark a photo shows."""
-        return store_review.correct(self, photo_id, landmark)
+    def correct(self, photos: int | Iterable[int], landmark: str | Landmark) -> int:
+        """Say which landmark a photo, or several, show."""
+        return len(store_review.correct(self, photos, landmark))
 
     def reject(self, photos: Iterable[int]) -> int:
         """Say that the tags of these photos are wrong, without saying what is right."""
-        return store_review.say(self, photos, "rejected")
+        return len(store_review.say(self, photos, "rejected"))
 
     def not_a_landmark(self, photos: Iterable[int]) -> int:
         """Say that these photos show no landmark."""
-        return store_review.say(self, photos, "not-a-landmark")
+        return len(store_review.say(self, photos, "not-a-landmark"))
 
     def undo_review(self) -> int:
         """Take back what was said last; return of how many photos."""
-        return store_review.undo(self)
+        return len(store_review.undo(self))
 
 
 def _tagged(row: Sequence[Any]) -> Tagged:
