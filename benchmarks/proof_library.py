@@ -21,7 +21,6 @@ import hashlib
 import os
 import random
 import signal
-import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -36,10 +35,11 @@ from proof_sidecars import tagged
 from sidecar_shapes import by_hand
 from waymark.errors import SidecarError
 from waymark.library.journal import Journal
-from waymark.library.journal_schema import JOURNAL
+from waymark.library.store import Store
 from waymark.library.tagged import Tagged
-from waymark.library.undo import apply_undo, plan_undo
-from waymark.library.write import WriteOptions, apply_writes, plan_writes
+from waymark.library.undo import apply_undo
+from waymark.library.write import apply_writes
+from waymark.library.write_plan import WriteOptions, plan_writes
 
 OPTIONS = WriteOptions(gps=True)
 
@@ -75,25 +75,19 @@ def contents(root: Path) -> dict[str, bytes]:
 
 def journal_of(library: Path) -> Journal:
     """Open the journal of a library, which is made where there is none."""
-    connection = sqlite3.connect(library, isolation_level=None, timeout=30)
-    connection.execute("PRAGMA journal_mode = WAL")
-    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'writes'").fetchone():
-        connection.executescript(JOURNAL)
-    return Journal(connection)
+    return Journal(Store.open(library).connection)
 
 
 def write(root: Path, library: Path) -> None:
     """Write all sidecars, as the command line does."""
     journal = journal_of(library)
-    changes = plan_writes(tags_of(root), OPTIONS, journal, check=True)
+    changes = plan_writes(tags_of(root), OPTIONS, journal)
     apply_writes(changes, journal, command="proof", options=OPTIONS.to_dict())
 
 
 def undo(library: Path) -> None:
     """Take back whatever stands."""
-    journal = journal_of(library)
-    for one in journal.writes():
-        apply_undo(plan_undo(journal, one.id), journal)
+    apply_undo(journal_of(library), None)
 
 
 def expected(root: Path, before: dict[str, bytes]) -> dict[str, bytes]:

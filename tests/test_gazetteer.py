@@ -101,6 +101,13 @@ def test_a_place_finds_all_its_landmarks() -> None:
     assert {"hagia_sophia", "galata_tower", "ortakoy_mosque"} <= found
 
 
+def test_the_name_of_a_country_finds_its_landmarks() -> None:
+    """As people say it, not by its code alone."""
+    found = load_gazetteer().search("italy", limit=50)
+
+    assert {landmark.country for landmark, score in found if score >= 0.8} == {"IT"}
+
+
 @pytest.mark.parametrize(
     "text", ["", "   ", "!?", "zzzzqqqq", "sagrada familia", "moulin rouge", "badshahi masjid"]
 )

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from waymark.errors import GazetteerError, UnknownName
+from waymark.gazetteer_country import country_name
 from waymark.gazetteer_search import likeness, plain
 
 _HERE = Path(__file__).parent
@@ -188,6 +189,7 @@ class Gazetteer:
                     (landmark.wikidata, 1.0),
                     (landmark.place, 0.8),
                     (landmark.country, 0.7),
+                    (country_name(landmark.country), 0.8),
                     (landmark.category, 0.7),
                     (
                         " ".join(filter(None, (landmark.name, landmark.place, landmark.category))),

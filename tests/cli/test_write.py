@@ -15,6 +15,7 @@ from waymark.bundle.format import write_bundle
 from waymark.bundle.tiny import tiny_bundle
 from waymark.cli import app
 from waymark.errors import WaymarkError
+from waymark.library.store import Store
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +105,9 @@ def test_what_is_left_alone_is_named(folder: Path, call: Callable[..., Any]) -> 
         ("write", "--approved", "--min-score", 0.5),
         ("write", "--min-score", 7),
         ("write", "--embed", "--apply"),
+        ("write", "/no/such/folder"),
         ("undo", 12345),
+        ("undo", "--all", 1),
     ],
 )
 def test_wrong_usage(call: Callable[..., Any], wrong: tuple[object, ...]) -> None:
@@ -113,6 +116,25 @@ def test_wrong_usage(call: Callable[..., Any], wrong: tuple[object, ...]) -> Non
 
     assert result.exit_code != 0
     assert result.exit_code == 2 or isinstance(result.exception, WaymarkError)
+
+
+def test_a_rejected_tag_is_taken_out_and_all_goes_at_once(
+    folder: Path, call: Callable[..., Any], tagged: tuple[Path, Path]
+) -> None:
+    """The write after a rejection removes that sidecar; `undo --all` shows and does the rest."""
+    call("write", folder, "--min-score", 0, "--apply")
+    with Store.open(tagged[1]) as store:
+        store.reject([1])
+    shown = call("write", folder, "--min-score", 0)
+    assert "1 to be removed, 2 already" in shown.stderr
+    assert "1 removed" in call("write", folder, "--min-score", 0, "--apply").stdout
+    assert len(list(folder.glob("*.xmp"))) == 2
+
+    assert "2 to be removed" in call("undo", "--all").stderr
+    assert call("undo", "--all", "--apply").exit_code == 0
+    assert not list(folder.glob("*.xmp"))
+    with Store.open(tagged[1]) as store:
+        store.undo_review()
 
 
 def test_embedding_there_and_back(

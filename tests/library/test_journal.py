@@ -10,11 +10,11 @@ import pytest
 
 from waymark.errors import ConfigError, SidecarError
 from waymark.library.journal import Entry, FileState, Journal, Row
-from waymark.library.journal_schema import JOURNAL
 from waymark.library.journal_settle import settle_all
 from waymark.library.sidecar import merge
 from waymark.library.sidecar_file import digest
 from waymark.library.sidecar_mark import Mark
+from waymark.library.store import Store
 
 OLD = (
     b'<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description '
@@ -28,9 +28,7 @@ NEW = merge(OLD, MARK).data
 @pytest.fixture
 def journal(tmp_path: Path) -> Journal:
     """Return the journal of a library on disk."""
-    connection = sqlite3.connect(tmp_path / "library.sqlite", isolation_level=None)
-    connection.executescript(JOURNAL)
-    return Journal(connection)
+    return Journal(Store.open(tmp_path / "library.sqlite").connection)
 
 
 def planned(journal: Journal, file: Path, before: bytes | None = OLD) -> Row:
@@ -132,6 +130,26 @@ def test_what_a_kill_left_open(
     assert found == after
     assert not row.part.exists()
     assert not journal.unsettled()
+
+
+@pytest.mark.parametrize("left", [NEW.replace(b">x<", b">edited<"), None])
+def test_an_undo_that_was_cut_short_is_known_by_what_it_leaves(
+    journal: Journal, tmp_path: Path, left: bytes | None
+) -> None:
+    """Of a sidecar that was edited since, or removed; and the write before gets its words back."""
+    earlier, row = planned(journal, tmp_path / "a.xmp"), planned(journal, tmp_path / "a.xmp")
+    journal.settle({earlier.id: "written", row.id: "written"})
+    kept = Mark(subject=("France",))
+    journal.plan_undo([(row, left, kept)])
+    if left is not None:
+        row.file.write_bytes(left)
+    settle_all(journal)
+
+    states = journal.connection.execute("SELECT state FROM written_files ORDER BY id").fetchall()
+    assert states == [("written",), ("undone",)]
+    found = journal.live(row.file)
+    assert found is not None
+    assert found.added == kept
 
 
 def test_a_disk_that_is_not_there_waits(journal: Journal, tmp_path: Path) -> None:

@@ -186,7 +186,7 @@ def test_rdf_as_the_default_namespace() -> None:
     )
     merged = merge(data, MARK)
 
-    assert merged.added == MARK
+    assert merged.added == replace(MARK, mirrored=("a",))
     assert take_back(merged.data, merged.added).data == data
 
 

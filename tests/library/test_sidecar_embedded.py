@@ -20,13 +20,13 @@ from waymark.library.sidecar_embedded import embedded_tags
         (("-XMP-lr:HierarchicalSubject=People|Ann|a/b",), ("People/Ann/a|b",)),
         (("-IPTC:Keywords=été", "-IPTC:Keywords=Ann"), ("été", "Ann")),
         (("-IPTC:Keywords=été", "-codedcharacterset=utf8"), ("été",)),
-        (("-XMP-dc:Subject=only flat",), ()),
+        (("-XMP-dc:Subject=flat", "-IPTC:Keywords=x"), ("flat",)),
     ],
 )
 def test_the_list_that_counts(
     tmp_path: Path, tool: Callable[[str], str], orders: tuple[str, ...], tags: tuple[str, ...]
 ) -> None:
-    """TagsList before hierarchicalSubject before IPTC keywords, as exiftool wrote them."""
+    """TagsList, hierarchicalSubject, subject, IPTC keywords: the first that exiftool wrote."""
     photo = tmp_path / "a.jpg"
     Image.new("RGB", (8, 8)).save(photo)
     subprocess.run([tool("exiftool"), "-q", "-charset", "UTF8", *orders, str(photo)], check=False)

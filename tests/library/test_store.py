@@ -21,7 +21,7 @@ from waymark.gazetteer import Landmark
 from waymark.library.store import Store, default_path
 from waymark.library.store_paths import below
 from waymark.library.store_query import Filter, every, page
-from waymark.library.store_schema import migrations
+from waymark.library.store_schema import _ANSWERS, migrations
 from waymark.library.store_stats import library_stats
 
 EIFFEL = Landmark(
@@ -327,7 +327,10 @@ def test_a_library_of_before_keeps_its_reviews(
 ) -> None:
     """Each is of the content that the photo has, unless that was replaced; undo goes on."""
     path = tmp_path / "l.sqlite"
-    monkeypatch.setattr("waymark.library.store_schema.migrations", lambda: migrations()[:4])
+    monkeypatch.setattr(
+        "waymark.library.store_schema.migrations",
+        lambda: migrations()[: migrations().index(_ANSWERS)],
+    )
     with Store.open(path) as store, store.transaction() as connection:
         (number,) = store.landmark_ids([EIFFEL])
         for name, state in ((b"/a", "corrected"), (b"/b", "new")):

@@ -14,7 +14,7 @@ from waymark.gazetteer import Landmark
 from waymark.library.store import Store
 from waymark.library.store_landmark import is_same
 from waymark.library.store_query import Filter, landmarks_of, page
-from waymark.library.store_schema import migrations
+from waymark.library.store_schema import _LANDMARKS, migrations
 
 FOIX = Landmark(id="castle", name="Castle", place="Foix", country="FR", lat=42.965, lon=1.605)
 CONWY = Landmark(id="castle", name="Castle", place="Conwy", country="GB", lat=53.28, lon=-3.826)
@@ -120,7 +120,10 @@ def test_a_library_of_before_keeps_its_landmarks(
 ) -> None:
     """Photos refer to the same numbers, and from then on an id may be another landmark too."""
     path = tmp_path / "l.sqlite"
-    monkeypatch.setattr("waymark.library.store_schema.migrations", lambda: migrations()[:3])
+    monkeypatch.setattr(
+        "waymark.library.store_schema.migrations",
+        lambda: migrations()[: migrations().index(_LANDMARKS)],
+    )
     with Store.open(path) as store, store.transaction() as connection:
         connection.execute(
             "INSERT INTO landmark (id, key, name, place, country, lat, lon, estimated) "

@@ -62,15 +62,17 @@ def test_what_is_said_is_kept_and_taken_back_step_by_step(
         ("rejected", "2", {}),
         ("not-a-landmark", "6", {}),
         ("approved", "3,4", {}),
-        ("corrected", "6", {"landmark": "Grandmother's House"}),
+        ("corrected", "6", {"landmark": "Grandmother's House", "new": "1"}),
+        ("corrected", "1,2", {"landmark": "Grandmother's House"}),
     ):
         answer = said(client, what, photo, **more)
         assert answer.status_code == 200, answer.text
+        assert answer.json()["photos"] == [int(one) for one in photo.split(",")]
         assert answer.json()["changed"] == len(photo.split(","))
         seen.append(states(library))
     assert seen[-1] == [
-        ("approved", "eiffel_tower"),
-        ("rejected", "eiffel_tower"),
+        ("corrected", "grandmothers_house"),
+        ("corrected", "grandmothers_house"),
         ("approved", "eiffel_tower"),
         ("approved", "eiffel_tower"),
         ("corrected", "eiffel_tower"),
@@ -80,8 +82,95 @@ def test_what_is_said_is_kept_and_taken_back_step_by_step(
         assert client.post("/api/v1/library/undo").json()["undone"] > 0
         assert states(library) == before
     assert client.post("/api/v1/library/undo").json() == {
-        "undone": 0, "photo": None, "standing": {"left": 5, "done": 0, "last": None},
+        "undone": 0, "photo": None, "photos": [],
+        "standing": {"left": 5, "done": 0, "unknown": 1, "last": None},
     }  # fmt: skip
+
+
+def test_a_name_that_nobody_knows_is_a_landmark_on_purpose_only(
+    client: TestClient, library: Path
+) -> None:
+    """Refused with the likeliest name; `new` makes it; undone, it is nobody's again."""
+    before = states(library)
+    answer = said(client, "corrected", "1", landmark="colos")
+    assert (answer.status_code, answer.json()["error"]) == (409, {
+        "code": "new-landmark", "message": 'no landmark is called "colos".',
+        "hint": "Did you mean Colosseum? Else say that it is a new one.",
+    })  # fmt: skip
+    assert "Did you mean" not in said(client, "corrected", "1", landmark="qqzz").text
+    assert states(library) == before
+    assert said(client, "corrected", "1", landmark="colos", new="1").status_code == 200
+    assert said(client, "corrected", "2", landmark="COLOS").status_code == 200
+    assert states(library)[:2] == [("corrected", "colos")] * 2
+    found = client.get("/api/v1/library/names?q=colos").json()["names"]
+    assert found[0]["name"] == "colos"
+    for _ in range(2):
+        client.post("/api/v1/library/undo")
+    found = client.get("/api/v1/library/names?q=colos").json()["names"]
+    assert "colos" not in [one["name"] for one in found]
+    assert said(client, "corrected", "1", landmark="colos").status_code == 409
+    for page in ("/library", "/library/review"):
+        assert 'value="colos"' not in client.get(page).text
+
+
+def test_a_guess_is_named_by_its_id(
+    stocked: Callable[..., Path], opened: Callable[..., Any]
+) -> None:
+    """Also one of a bundle that is not in use any more, and that no photo shows."""
+    old = Landmark(id="old:7", name="Seven, of old")
+    file = stocked(("a.jpg", old, {}), ("b.jpg", EIFFEL, {"guesses": "[[1, 0.2]]"}))
+    with opened(library=file) as client:
+        said(client, "corrected", "1", landmark="Eiffel Tower")
+        assert said(client, "corrected", "2", landmark="old:7").status_code == 200
+    assert states(file)[1] == ("corrected", "old:7")
+
+
+def test_copies_are_told(stocked: Callable[..., Path], opened: Callable[..., Any]) -> None:
+    """What changed has their numbers; what did not change has none."""
+    same = {"sha256": b"x" * 32}
+    file = stocked(("a.jpg", EIFFEL, same), ("b.jpg", EIFFEL, {}), ("c.jpg", EIFFEL, same))
+    with opened(library=file) as client:
+        assert said(client, "approved", "3").json()["photos"] == [1, 3]
+        answer = said(client, "approved", "1").json()
+        assert (answer["changed"], answer["photos"]) == (0, [])
+        assert client.post("/api/v1/library/undo").json()["photos"] == [1, 3]
+
+
+def test_a_filter_has_a_queue_of_its_own(client: TestClient) -> None:
+    """By the API: the unknown photo too, and what is left counts that queue alone."""
+
+    def ask(query: str) -> tuple[list[int], int]:
+        said = client.get(f"/api/v1/library/queue?{query}").json()
+        seen = client.get(f"/api/v1/library/overview?{query}").json()
+        assert seen["waiting"] == len(said["photos"])
+        return said["photos"], said["standing"]["left"]
+
+    assert ask("") == ([5, 3, 4, 2, 1], 5)
+    assert ask("q=tower") == ([3, 4, 2, 1], 4)
+    assert ask("only=unknown&state=new") == ([6], 1)
+    assert ask("q=nothing+like+it") == ([], 0)
+    assert client.get("/api/v1/library/queue?limit=2").json()["photos"] == [5, 3]
+    assert client.get("/api/v1/library/queue?gps=far").status_code == 422
+    answer = client.post(
+        "/api/v1/library/reviews?q=tower", data={"say": "approved", "photo": "3"}
+    ).json()
+    assert (answer["standing"]["left"], answer["standing"]["done"]) == (3, 1)
+    for address in ("reviews", "undo"):
+        form = {"say": "approved", "photo": "5"}
+        assert client.post(f"/api/v1/library/{address}?gps=far", data=form).status_code == 422
+    assert client.get("/api/v1/library/queue").json()["standing"]["done"] == 1
+
+
+def test_names_of_the_library_alone(client: TestClient) -> None:
+    """For its filter, what no photo shows is no name."""
+
+    def names(query: str) -> list[str]:
+        found = client.get(f"/api/v1/library/names?{query}").json()["names"]
+        return [one["name"] for one in found]
+
+    assert "Colosseum" in names("q=colos")
+    assert names("q=colos&shown=1") == []
+    assert names("q=eifel&shown=1") == ["Eiffel Tower"]
 
 
 def test_bulk_approval_does_what_was_shown(client: TestClient, library: Path) -> None:
@@ -128,7 +217,7 @@ def test_forms_work_without_scripts(client: TestClient, library: Path) -> None:
         {"say": "approved", "photo": "1;2"},
         {"say": "approved", "photo": "9" * 40},
         {"say": "corrected", "photo": "1"},
-        {"say": "corrected", "photo": "1,2", "landmark": "Petra"},
+        {"say": "corrected", "photo": "1", "landmark": " \u200b", "new": "1"},
         {"say": "corrected", "photo": "1", "landmark": "x" * 500},
         {"say": "approved", "photo": ",".join("1" * 1500)},
     ],
@@ -149,6 +238,8 @@ def test_a_photo_that_is_not_there_is_told(client: TestClient) -> None:
     assert said(client, "approved", "999").status_code == 404
     assert client.get("/api/v1/library/photos/999").status_code == 404
     assert client.get("/library/review?photo=999").status_code == 404
+    many = ",".join(str(10**17 + number) for number in range(1000))
+    assert said(client, "approved", many).status_code == 404  # all of them were read
 
 
 @pytest.mark.parametrize("path", [

@@ -19,6 +19,7 @@ def undo(
     ] = None,
     *,
     library: Library = None,
+    all_: Annotated[bool, typer.Option("--all", help="Take back every write.")] = False,
     list_: Annotated[bool, typer.Option("--list", help="List the writes instead.")] = False,
     apply: Apply = False,
 ) -> None:
@@ -28,6 +29,7 @@ def undo(
     alone.
     """
     from waymark.cli.progress import bar
+    from waymark.errors import ConfigError
     from waymark.library.journal import Journal
     from waymark.library.store import Store
     from waymark.library.undo import apply_undo, plan_undo
@@ -37,13 +39,14 @@ def undo(
         if list_:
             _list(journal)
             return
-        write = journal.find(write_id)
-        changes = plan_undo(journal, write.id)
+        if all_ and write_id is not None:
+            raise ConfigError("--all and a WRITE_ID exclude each other; give one of them.")
+        number = None if all_ else journal.find(write_id).id
         if not apply:
-            show(changes, doing=f"waymark undo {write.id} --apply")
+            show(plan_undo(journal, number), doing="the same command with --apply")
             return
         with bar() as progress:
-            outcome = apply_undo(changes, journal, progress=progress)
+            outcome = apply_undo(journal, number, progress=progress)
     sum_up(outcome)
     if outcome.left:
         raise typer.Exit(1)

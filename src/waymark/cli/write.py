@@ -56,12 +56,15 @@ def write(
     Without --apply it only shows what would change. Sidecars that exist are merged into, and
     `waymark undo` takes everything back. Exit code 1 if some file had to be left alone.
     """
+    from itertools import chain
+
     from waymark.cli.progress import bar
     from waymark.errors import ConfigError
     from waymark.library.embed import apply_embeds, plan_embeds
     from waymark.library.journal import Journal
     from waymark.library.store import Store
-    from waymark.library.write import WriteOptions, apply_writes, plan_writes
+    from waymark.library.write import apply_writes
+    from waymark.library.write_plan import WriteOptions, plan_withdrawals, plan_writes
 
     if approved and min_score is not None:
         raise ConfigError("--approved and --min-score exclude each other; give one of them.")
@@ -75,12 +78,14 @@ def write(
     with Store.open(library, readonly=not apply) as store:
         tagged = store.tagged(paths, min_score=min_score, approved=min_score is None)
         journal = Journal(store.connection)
+        store.check_known(paths or ())
         if embed:
-            changes, do = plan_embeds(tagged, options), apply_embeds
+            changes, do = plan_embeds(tagged, options, journal), apply_embeds
         else:
-            changes, do = plan_writes(tagged, options, journal, check=apply), apply_writes
+            withdrawn = plan_withdrawals(paths, options, journal)
+            changes, do = chain(withdrawn, plan_writes(tagged, options, journal)), apply_writes
         if not apply:
-            show(changes, doing="waymark write --apply")
+            show(changes, doing="the same command with --apply")
             return
         below = [str(path.absolute()) for path in paths or ()]
         said = {**options.to_dict(), "paths": below, "embed": embed}

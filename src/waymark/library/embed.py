@@ -28,18 +28,31 @@ from waymark.library.embed_file import (
     put_part,
     read_packet,
 )
-from waymark.library.journal import Entry, Journal
+from waymark.library.journal import NO_FILE, Entry, Journal
+from waymark.library.journal_owner import says_of
 from waymark.library.journal_settle import settle_all, stop_if_hopeless
-from waymark.library.sidecar import merge
+from waymark.library.sidecar_embedded import embedded_tags
+from waymark.library.sidecar_file import Folder, read_file
+from waymark.library.sidecar_forms import TAGS
 from waymark.library.sidecar_mark import mark_of
+from waymark.library.sidecar_parse import Packet
+from waymark.library.sidecar_read import has_position
+from waymark.library.sidecar_text import decode_sidecar
 from waymark.library.tagged import Tagged
-from waymark.library.write import WriteOptions, is_wanted
 from waymark.library.write_change import Change, Outcome, Tally, left
+from waymark.library.write_plan import WriteOptions, is_wanted, remarked, why_changed
 from waymark.progress import Progress, silent
 
 
-def plan_embeds(tagged: Iterable[Tagged], options: WriteOptions) -> Iterator[Change]:
+def plan_embeds(
+    tagged: Iterable[Tagged], options: WriteOptions, journal: Journal
+) -> Iterator[Change]:
     """Yield what is to become of each photo's own XMP packet; touch nothing.
+
+    Args:
+        tagged: photos.
+        options: which of them, and how.
+        journal: of what was written before; it is only read.
 
     Raises:
         MissingExtra: exiftool is not installed.
@@ -49,36 +62,54 @@ def plan_embeds(tagged: Iterable[Tagged], options: WriteOptions) -> Iterator[Cha
         if is_wanted(one, options):
             photo = Path(os.path.realpath(one.path.parent)) / one.path.name
             try:
-                yield _plan(one, photo, options, exiftool)
+                yield _plan(one, photo, options, journal, exiftool)
             except (SidecarError, OSError) as error:
                 yield left(photo, photo, error)
 
 
-def _plan(tagged: Tagged, photo: Path, options: WriteOptions, exiftool: str) -> Change:
+def _plan(
+    tagged: Tagged, photo: Path, options: WriteOptions, journal: Journal, exiftool: str
+) -> Change:
     if photo.suffix[1:].lower() not in FORMATS:
         return left(photo, photo, "is of a format that is written into only by its sidecar")
     if not photo.is_symlink() and not photo.is_file():
         return left(photo, photo, "is not there any more; run `waymark tag` again")
     before = read_packet(photo, exiftool)
     mark = mark_of(tagged, language=options.language, gps=options.gps)
-    merged = merge(before, mark)
-    if before is not None and not merged.added:
+    if mark.estimate and _has_placed_sidecar(photo):
+        mark = replace(mark, estimate=None)
+    if before is None or not Packet(decode_sidecar(before).text).has(TAGS):
+        mark = replace(mark, mirrored=embedded_tags(photo))
+    last = journal.live(photo)
+    if last is not None and not (before and says_of(last, before)):
+        last = None
+    after, mark, added, notes = remarked(before, mark, last)
+    if after == before:
         return Change(photo=photo, file=photo, action="same", before=before, after=before)
     if original_of(photo).exists():
         return left(photo, photo, f"{original_of(photo).name} is there already, and is kept")
-    found = photo_digest(photo)
-    if found is None or found.hex() != tagged.sha256:
-        return left(photo, photo, "was changed since it was tagged; run `waymark tag` again")
+    if reason := why_changed(photo, tagged):
+        return left(photo, photo, reason)
     return Change(
         photo=photo,
         file=photo,
         action="change",
         before=before,
-        after=merged.data,
+        after=after,
         mark=mark,
-        added=merged.added,
-        notes=merged.notes,
-        sha256=found,
+        added=added,
+        notes=notes,
+        sha256=photo_digest(photo),
+    )
+
+
+def _has_placed_sidecar(photo: Path) -> bool:
+    """Say whether a sidecar knows where the photo was taken."""
+    found = Folder(each.name for each in photo.parent.iterdir()).sidecars(photo)
+    return any(
+        has_position(Packet(decode_sidecar(data).text))
+        for data in map(read_file, found)
+        if data is not None
     )
 
 
@@ -119,9 +150,10 @@ def _embed(change: Change, write_id: int, journal: Journal, tally: Tally, exifto
         kind="embedded",
         before=None,
         before_sha256=change.sha256,
-        after_sha256=b"",  # known once exiftool has written it
+        after_sha256=NO_FILE,  # known once exiftool has written it
         mark=change.mark,
         added=change.added,
+        photo_sha256=change.sha256,
     )
     (row,) = journal.plan(write_id, [entry])
     try:

@@ -10,16 +10,20 @@ knows its hash. The name of the original is the one that exiftool itself would g
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
 import tempfile
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from waymark.errors import MissingExtra, SidecarError
 from waymark.library.journal import FileState, Row
-from waymark.library.sidecar_file import sync_folder
+from waymark.library.sidecar_file import dress, sync_folder
+from waymark.library.sidecar_parse import Packet
+from waymark.library.sidecar_text import decode_sidecar
 
 FORMATS = frozenset(("jpg", "jpeg", "png", "tif", "tiff", "webp", "heic", "heif", "avif"))
 _SECONDS = 300  # a photo on a slow network share
@@ -44,11 +48,15 @@ def read_packet(photo: Path, exiftool: str) -> bytes | None:
     """Return the XMP packet in a photo, None where there is none.
 
     Raises:
-        SidecarError: exiftool cannot read the photo.
+        SidecarError: exiftool cannot read the photo, or its XMP is in several parts, of which
+            exiftool would keep one.
     """
     if photo.is_symlink() or not photo.is_file():
         raise SidecarError("is a symbolic link, which waymark does not follow")
-    return _run(exiftool, "-b", "-XMP", str(photo)) or None
+    packet = _run(exiftool, "-a", "-b", "-XMP", str(photo)) or None
+    if packet and (b"HasExtendedXMP" in packet or packet.count(b"</rdf:RDF>") > 1):
+        raise SidecarError("has XMP in several parts, which exiftool would not keep; it stays")
+    return packet
 
 
 def original_of(photo: Path) -> Path:
@@ -69,7 +77,8 @@ def make_part(row: Row, packet: bytes, exiftool: str) -> bytes:
     """Write the photo with its new packet beside it; return the SHA-256 of that.
 
     Raises:
-        SidecarError: exiftool cannot write the photo, or an original is kept already.
+        SidecarError: exiftool cannot write the photo, or would change more than the packet; or
+            an original is kept already.
         OSError: the disk is full, or permission is missing.
     """
     if os.path.lexists(original_of(row.file)):
@@ -79,22 +88,41 @@ def make_part(row: Row, packet: bytes, exiftool: str) -> bytes:
     with tempfile.NamedTemporaryFile(suffix=".xmp") as file:
         file.write(packet)
         file.flush()
-        _run(exiftool, f"-XMP<={file.name}", "-o", str(row.part), str(row.file))
+        # -o takes a % in a folder's name for a code of its own; in ours there is none
+        orders = (f"-XMP<={file.name}", "-o", row.part.name, str(row.file))
+        _run(exiftool, *orders, folder=row.file.parent)
+    told, now = (_told(exiftool, each) for each in (row.file, row.part))
+    if told != now or _meaning(read_packet(row.part, exiftool)) != _meaning(packet):
+        lost = ", ".join(sorted(key for key in told if told[key] != now.get(key))[:3])
+        raise SidecarError(f"would lose something by exiftool ({lost or 'of its XMP'}); it stays")
     was = row.file.stat()
     with row.part.open("rb+") as part:
-        os.fchmod(part.fileno(), was.st_mode & 0o7777)
-        if (part_owner := os.fstat(part.fileno())).st_uid != was.st_uid or (
-            part_owner.st_gid != was.st_gid
-        ):
-            try:
-                os.fchown(part.fileno(), was.st_uid, was.st_gid)
-            except OSError as error:
-                raise SidecarError("belongs to another user or group") from error
+        dress(part.fileno(), row.file)
         os.utime(part.fileno(), ns=(was.st_atime_ns, was.st_mtime_ns))
         os.fsync(part.fileno())
     found = photo_digest(row.part)
     assert found is not None  # it was just written
     return found
+
+
+def _told(exiftool: str, photo: Path) -> dict[str, Any]:
+    """Return what exiftool says of a photo, without XMP, the file itself, and where things lie."""
+    said = json.loads(_run(exiftool, "-a", "-G1", "-j", "-struct", str(photo)))[0]
+    return {
+        key: value
+        for key, value in said.items()
+        if not key.startswith(("SourceFile", "ExifTool:", "System:", "Composite:", "XMP"))
+        and not key.endswith(("Offset", "Offsets", "Start", "MediaDataSize"))
+    }
+
+
+def _meaning(packet: bytes | None) -> bytes:
+    """Return a packet's RDF in canonical form; programs differ in what they put around it."""
+    from lxml import etree
+
+    if packet is None:
+        return b""
+    return bytes(etree.tostring(Packet(decode_sidecar(packet).text).rdf, method="c14n2"))
 
 
 def put_part(row: Row) -> None:
@@ -112,11 +140,17 @@ def put_part(row: Row) -> None:
     except FileExistsError as error:
         raise SidecarError(f"{original.name} is there already, and is kept") from error
     except OSError:  # a file system without links
-        shutil.copy2(row.file, original)
-        with original.open("rb") as file:
+        shutil.copy2(row.file, half_kept(row))
+        with half_kept(row).open("rb") as file:
             os.fsync(file.fileno())
+        half_kept(row).rename(original)
     row.part.replace(row.file)
     sync_folder(row.file.parent)
+
+
+def half_kept(row: Row) -> Path:
+    """Return under which name an original is copied until it is whole."""
+    return row.part.with_suffix(".original")
 
 
 def restore(row: Row) -> None:
@@ -143,20 +177,21 @@ def settle_photo(row: Row) -> FileState:
     if now == row.before_sha256:
         original = original_of(row.file)
         with suppress(OSError):
-            if original.samefile(row.file):  # made just before the kill
+            if photo_digest(original) == now:  # made just before the kill, or not taken back yet
                 original.unlink()
         return "undone" if row.state == "undoing" else "dropped"
     return "written"
 
 
-def _run(exiftool: str, *arguments: str) -> bytes:
-    """Run exiftool without anybody's configuration; return what it prints."""
+def _run(exiftool: str, *arguments: str, folder: Path | None = None) -> bytes:
+    """Run exiftool without anybody's configuration, in a folder; return what it prints."""
     try:
         done = subprocess.run(
             [exiftool, "-config", "", "-q", *arguments],
             capture_output=True,
             timeout=_SECONDS,
             check=False,
+            cwd=folder,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise SidecarError(f"exiftool does not answer ({error!s:.80})") from error

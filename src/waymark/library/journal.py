@@ -10,7 +10,6 @@ the other.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -24,13 +23,18 @@ from pathlib import Path
 from typing import Any, Literal
 
 from waymark.errors import ConfigError, SidecarError
+from waymark.library.journal_lock import alone
 from waymark.library.sidecar_mark import Mark
+from waymark.library.tagged import State
 
 Kind = Literal["sidecar", "embedded"]
 FileState = Literal["planned", "written", "dropped", "undoing", "undone"]
 _COLUMNS = (
-    "id, write_id, kind, photo, file, state, before_sha256, before, after_sha256, mark, added"
+    "id, write_id, kind, photo, file, state, before_sha256, before, after_sha256, mark, added, "
+    "photo_sha256, undo_sha256"
 )
+NO_FILE = b""
+"""Stands where a hash would, if a file is to be removed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,9 +47,10 @@ class Entry:
         kind: which of the two.
         before: the sidecar's content; None where there is none yet.
         before_sha256: of what is there now; None where nothing is.
-        after_sha256: of what will be there.
+        after_sha256: of what will be there; `NO_FILE` where nothing will.
         mark: what it is to say.
-        added: the part of it that is not there yet.
+        added: everything in it that will be waymark's.
+        photo_sha256: of the photo, by which its sidecar is found again when both have moved.
     """
 
     photo: Path
@@ -56,6 +61,7 @@ class Entry:
     after_sha256: bytes
     mark: Mark
     added: Mark
+    photo_sha256: bytes | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,11 +72,13 @@ class Row(Entry):
         id: its number.
         write_id: number of the write that it belongs to.
         state: how far it came.
+        undo_sha256: of what an undo that was begun leaves; None where none was.
     """
 
     id: int
     write_id: int
     state: FileState
+    undo_sha256: bytes | None = None
 
     @property
     def part(self) -> Path:
@@ -118,7 +126,7 @@ class Journal:
         (before,) = self.connection.execute("PRAGMA synchronous").fetchone()
         self.connection.execute("PRAGMA synchronous = FULL")
         try:
-            with _alone(Path(file) if file else None):
+            with alone(Path(file) if file else None):
                 yield
         except sqlite3.Error as error:
             raise SidecarError(
@@ -160,8 +168,8 @@ class Journal:
             for entry in entries:
                 cursor = self.connection.execute(
                     "INSERT INTO written_files (write_id, kind, photo, file, state, before_sha256,"
-                    " before, after_sha256, mark, added)"
-                    " VALUES (?, ?, ?, ?, 'planned', ?, ?, ?, ?, ?)",
+                    " before, after_sha256, mark, added, photo_sha256)"
+                    " VALUES (?, ?, ?, ?, 'planned', ?, ?, ?, ?, ?, ?)",
                     (
                         write_id,
                         entry.kind,
@@ -172,6 +180,7 @@ class Journal:
                         entry.after_sha256,
                         json.dumps(entry.mark.to_dict()),
                         json.dumps(entry.added.to_dict()),
+                        entry.photo_sha256,
                     ),
                 )
                 rows.append(
@@ -184,6 +193,35 @@ class Journal:
                 )
         return rows
 
+    def follow(self, row: Row, *, photo: Path, file: Path) -> None:
+        """Note that a sidecar has moved, with its photo: all that was ever written into it."""
+        with self._transaction():
+            self.connection.execute(
+                "UPDATE written_files SET photo = ?, file = ? WHERE file = ? AND photo_sha256 = ?",
+                (os.fsencode(photo), os.fsencode(file), os.fsencode(row.file), row.photo_sha256),
+            )
+
+    def plan_undo(self, steps: Iterable[tuple[Row, bytes | None, Mark | None]]) -> None:
+        """Note what is to be taken back next; on disk when this returns.
+
+        Args:
+            steps: the row; the content that it leaves; and, where that holds something of an
+                earlier write, what of it is waymark's.
+        """
+        with self._transaction():
+            self.connection.executemany(
+                "UPDATE written_files SET state = 'undoing', undo_sha256 = ?, undo_added = ? "
+                "WHERE id = ?",
+                [
+                    (
+                        NO_FILE if after is None else hashlib.sha256(after).digest(),
+                        None if added is None else json.dumps(added.to_dict()),
+                        row.id,
+                    )
+                    for row, after, added in steps
+                ],
+            )
+
     def settle(self, states: Mapping[int, FileState]) -> None:
         """Note how far files came, by the number of their row."""
         if not states:
@@ -192,6 +230,14 @@ class Journal:
             self.connection.executemany(
                 "UPDATE written_files SET state = ? WHERE id = ?",
                 [(state, row) for row, state in states.items()],
+            )
+            undone = [(row,) for row, state in states.items() if state == "undone"]
+            self.connection.executemany(
+                "UPDATE written_files SET added = undo.undo_added FROM written_files AS undo "
+                "WHERE undo.id = ? AND undo.undo_added IS NOT NULL AND written_files.id = ("
+                "SELECT max(id) FROM written_files AS earlier WHERE earlier.file = undo.file "
+                "AND earlier.state = 'written' AND earlier.id < undo.id)",
+                undone,
             )
 
     def note_after(self, row: int, sha256: bytes) -> None:
@@ -210,11 +256,54 @@ class Journal:
         where = "file = ? AND state = 'written' AND id < ? ORDER BY id DESC LIMIT 1"
         return next(self._rows(where, (os.fsencode(file), before or 2**62)), None)
 
-    def rows(self, write_id: int) -> Iterator[Row]:
-        """Yield the files of a write that stand, the last one first."""
+    def candidates(self, file: Path, photo_sha256: bytes | None) -> Iterator[Row]:
+        """Yield the rows that stand of a file, or of a photo wherever it was, the last first."""
+        where = "(file = ? OR photo_sha256 = ?) AND kind = 'sidecar' AND state = 'written'"
+        yield from self._rows(f"{where} ORDER BY id DESC", (os.fsencode(file), photo_sha256))
+
+    def paths_of(self, photo_sha256: bytes | None) -> list[Path]:
+        """Return where the library knows a photo of that content."""
+        found = self.connection.execute(
+            "SELECT path FROM photo WHERE sha256 = ? AND missing = 0 LIMIT 20", (photo_sha256,)
+        )
+        return [Path(os.fsdecode(path)) for (path,) in found]
+
+    def outdated(self, below: tuple[str, list[bytes]]) -> Iterator[tuple[Row, State, float]]:
+        """Yield the last row of each sidecar whose photo shows another landmark now, or none.
+
+        Args:
+            below: an SQL condition on `photo`, with its arguments.
+
+        Yields:
+            The row, what a person says of the photo, and how sure its landmark is: 0 where it
+            shows none.
+        """
+        found = self.connection.execute(
+            "SELECT f.id, photo.state, coalesce(photo.confidence, 0) FROM written_files AS f "
+            "JOIN photo ON photo.path = f.photo LEFT JOIN landmark ON landmark.id = photo.landmark "
+            "WHERE f.kind = 'sidecar' AND f.state = 'written' AND photo.missing = 0 "
+            "AND photo.error IS NULL AND NOT EXISTS (SELECT 1 FROM written_files AS later WHERE "
+            "later.file = f.file AND later.state = 'written' AND later.id > f.id) "
+            "AND (photo.state IN ('rejected', 'not-a-landmark') "
+            "OR landmark.key IS NOT json_extract(f.mark, '$.facts[0][1]')) "
+            f"AND {below[0]} ORDER BY f.file",
+            below[1],
+        ).fetchall()
+        for number, state, confidence in found:
+            for row in self._rows("id = ?", (number,)):
+                yield row, state, confidence
+
+    def is_ours(self, file: Path) -> bool:
+        """Say whether there was no such file before waymark's first write that stands."""
+        where = "file = ? AND state = 'written' ORDER BY id LIMIT 1"
+        return any(row.before is None for row in self._rows(where, (os.fsencode(file),)))
+
+    def rows(self, write_id: int | None) -> Iterator[Row]:
+        """Yield the files of a write (None: of all) that stand, the last one first."""
         bound = 2**62
+        which = "write_id = ?" if write_id is not None else "write_id IS NOT ?"
         while True:  # page by page: the states may change in between
-            where = "write_id = ? AND state = 'written' AND id < ? ORDER BY id DESC LIMIT 64"
+            where = f"{which} AND state = 'written' AND id < ? ORDER BY id DESC LIMIT 64"
             page = list(self._rows(where, (write_id, bound)))
             yield from page
             if not page:
@@ -269,7 +358,8 @@ class Journal:
         for found in self.connection.execute(
             f"SELECT {_COLUMNS} FROM written_files WHERE {where}", tuple(values)
         ):
-            number, write_id, kind, photo, file, state, old, before, new, mark, added = found
+            number, write_id, kind, photo, file, state, old, before, new = found[:9]
+            mark, added, photo_sha256, undo_sha256 = found[9:]
             yield Row(
                 id=number,
                 write_id=write_id,
@@ -282,6 +372,8 @@ class Journal:
                 after_sha256=new,
                 mark=Mark.from_dict(json.loads(mark)),
                 added=Mark.from_dict(json.loads(added)),
+                photo_sha256=photo_sha256,
+                undo_sha256=undo_sha256,
             )
 
     @contextmanager
@@ -294,24 +386,3 @@ class Journal:
             self.connection.execute("ROLLBACK")
             raise
         self.connection.execute("COMMIT")
-
-
-@contextmanager
-def _alone(library: Path | None) -> Iterator[None]:
-    """Hold a lock beside the library; it goes with the process, however that ends."""
-    if library is None:
-        yield
-        return
-    lock = library.with_name(library.name + "-writing")
-    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise SidecarError(
-                "another `waymark write` or `waymark undo` is at work with this library; wait "
-                "until it is through."
-            ) from error
-        yield
-    finally:
-        os.close(descriptor)

@@ -2,7 +2,8 @@
 
 `before` is the whole sidecar of before, compressed: what `undo` gives back. A file's state is
 `planned` until the sidecar is replaced, then `written`; `dropped` if that did not come to pass;
-`undoing` and then `undone` when it is taken back. One write is `open` until it is through.
+`undoing` and then `undone` when it is taken back. One write is `open` until it is through. A
+hash that is empty, not NULL, is that of no file: the write, or the undo, removes it.
 """
 
 JOURNAL = """
@@ -30,4 +31,14 @@ CREATE INDEX written_files_by_file ON written_files (file, id);
 CREATE INDEX written_files_by_write ON written_files (write_id, id);
 CREATE INDEX written_files_unsettled ON written_files (state)
     WHERE state IN ('planned', 'undoing');
+"""
+
+# Sidecars are found again beside photos that were moved, and an undo that a kill cut short is
+# known by what it was about to leave.
+FOLLOWED = """
+ALTER TABLE written_files ADD COLUMN photo_sha256 BLOB;
+ALTER TABLE written_files ADD COLUMN undo_sha256 BLOB;
+ALTER TABLE written_files ADD COLUMN undo_added TEXT;
+CREATE INDEX written_files_by_photo ON written_files (photo_sha256, id)
+    WHERE photo_sha256 IS NOT NULL AND state = 'written';
 """

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from waymark.dataset.index import printable
 from waymark.errors import SidecarError
-from waymark.library.embed_file import settle_photo
-from waymark.library.journal import FileState, Journal, Row
+from waymark.library.embed_file import half_kept, settle_photo
+from waymark.library.journal import NO_FILE, FileState, Journal, Row
 from waymark.library.sidecar import take_back
 from waymark.library.sidecar_file import digest, read_file
 
@@ -29,8 +29,9 @@ def settle_all(journal: Journal) -> None:
     for row in journal.unsettled():
         if not row.file.parent.is_dir():
             continue
-        with suppress(OSError):
-            row.part.unlink()
+        for half in (row.part, half_kept(row)):
+            with suppress(OSError):
+                half.unlink()
         states[row.id] = settle_photo(row) if row.kind == "embedded" else _state_of(row)
     journal.settle(states)
 
@@ -43,8 +44,9 @@ def _state_of(row: Row) -> FileState:
         return "written"  # nobody can tell; an undo looks again
     now = digest(data)
     if row.state == "undoing":
-        return "undone" if now == row.before_sha256 else "written"
-    if now == row.after_sha256:
+        done = now == row.before_sha256 or (now or NO_FILE) == row.undo_sha256
+        return "undone" if done else "written"
+    if (now or NO_FILE) == row.after_sha256:
         return "written"
     if now == row.before_sha256 or data is None:
         return "dropped"

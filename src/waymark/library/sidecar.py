@@ -48,6 +48,7 @@ from waymark.library.sidecar_read import (
     same_place,
     shown_of,
     texts,
+    theirs,
 )
 from waymark.library.sidecar_text import decode_sidecar
 
@@ -131,8 +132,8 @@ def merge(data: bytes | None, mark: Mark) -> Merged:
         if not packet.has(name):
             if field == "tags":
                 new["mirrored"] = _mirrored(packet, mark)
-            theirs = new.get("mirrored", ()) if field == "tags" else ()
-            edits.block.append(listed(name, kind, [*theirs, *values]))
+            hidden = new.get("mirrored", ()) if field == "tags" else ()
+            edits.block.append(listed(name, kind, [*hidden, *values]))
         elif not _extend(edits, name, kind, values):
             notes.append(f"{_short(name)} has a form that cannot be extended; it stays as it is")
             continue
@@ -184,8 +185,9 @@ def take_back(data: bytes, added: Mark) -> Cleared:
     for name, _, field in _LISTS:
         for value in getattr(added, field):
             _drop_value(edits, name, value)
-    for value in added.mirrored:
-        _drop_value(edits, TAGS, value)
+    if not set(texts(packet, TAGS)) - {*added.tags, *added.mirrored}:
+        for value in added.mirrored:  # beside a tag of somebody's, these would be hidden again
+            _drop_value(edits, TAGS, value)
     if added.shown and not _drop_shown(edits, added.shown) and names_place(packet, added.shown):
         notes.append("the place shown was changed since, and stays")
     for fact, value in added.facts:
@@ -198,23 +200,22 @@ def take_back(data: bytes, added: Mark) -> Cleared:
         return Cleared(data=data, notes=tuple(notes))
     edits.tidy(hollow=added.hollow, bare=added.bare)
     text = edits.text()
-    left = Packet(text)
-    empty = left.rdf is None or not any(True for _ in left.rdf.iterchildren("*"))
-    return Cleared(data=source.encode(text), empty=empty, notes=tuple(notes))
+    return Cleared(data=source.encode(text), empty=_is_empty(Packet(text)), notes=tuple(notes))
+
+
+def _is_empty(packet: Packet) -> bool:
+    """Say whether a sidecar holds nothing of anybody's: no property, remark or instruction."""
+    root, rdf = packet.root, packet.rdf
+    inside = [one for one in root.iter() if one is not root and one is not rdf]
+    beside = [*root.itersiblings(preceding=True), *root.itersiblings()]
+    return not inside and all(getattr(one, "target", "") == "xpacket" for one in beside)
 
 
 def _mirrored(packet: Packet, mark: Mark) -> tuple[str, ...]:
-    """Return the owner's tags that a new TagsList would hide, as it goes before other lists.
-
-    Immich reads TagsList and, only where there is none, hierarchicalSubject or what is in the
-    photo. In that, a slash in a name is a bar in TagsList.
-    """
-    theirs = [
-        "/".join(part.strip().replace("/", "|") for part in text.split("|"))
-        for text in texts(packet, HIERARCHY)
-    ]
-    ours = {folded(tag) for tag in mark.tags}
-    unique = {folded(tag): tag for tag in (*mark.mirrored, *theirs) if tag.strip("/ ")}
+    """Return the owner's tags that a new TagsList would hide, as it goes before other lists."""
+    ours = {folded(tag) for tag in (*mark.tags, *mark.refused)}
+    found = (*mark.mirrored, *theirs(packet))
+    unique = {folded(tag): tag for tag in found if tag.strip("/ ")}
     return tuple(tag for key, tag in unique.items() if key not in ours)
 
 

@@ -1,7 +1,8 @@
-"""The tags that a photo carries inside, which a sidecar's TagsList would hide in some programs.
+"""What a photo carries inside: tags, which a sidecar's TagsList would hide, and a position.
 
 In:  a photo's file.
-Out: its tags, by the first of TagsList, hierarchicalSubject and IPTC keywords that it has.
+Out: its tags, by the first list of its XMP that has any, else its IPTC keywords; whether its
+     XMP has a position.
 
 Only the head of the file is read. Never raises: a photo that cannot be read has no tags.
 
@@ -11,47 +12,66 @@ Source: IPTC IIM 4.2, data set 2:25; Immich reads a photo's tags in this order.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from waymark.errors import WaymarkError
-from waymark.library.sidecar_forms import HIERARCHY, TAGS
 from waymark.library.sidecar_mark import clean
 from waymark.library.sidecar_parse import Packet
-from waymark.library.sidecar_read import texts
+from waymark.library.sidecar_read import has_position, theirs
 from waymark.library.sidecar_text import decode_sidecar
 
 if TYPE_CHECKING:
     from PIL import ImageFile
+
+T = TypeVar("T")
 
 _MOST = 1000  # tags; more is no photo of a person
 
 
 def embedded_tags(photo: Path) -> tuple[str, ...]:
     """Return a photo's own tags, levels parted by slashes."""
-    from PIL import Image
 
-    found: list[str] = []
-    with warnings.catch_warnings(), suppress(Exception):  # whatever a parser makes of a file
-        warnings.simplefilter("ignore")
-        with Image.open(photo) as image:
-            found = _of_packet(image.info.get("xmp")) or _keywords(image)
+    def ask(image: ImageFile.ImageFile) -> list[str]:
+        packet = _packet(image)
+        return (theirs(packet) if packet else []) or _keywords(image)
+
+    found = _look(photo, ask) or []
     return tuple(dict.fromkeys(text for tag in found[:_MOST] if (text := clean(tag))))
 
 
-def _of_packet(xmp: object) -> list[str]:
-    """Return the tags of an XMP packet."""
+def embeds_position(photo: Path) -> bool:
+    """Say whether the XMP in a photo knows where it was taken; its EXIF is `tag`'s to read."""
+
+    def ask(image: ImageFile.ImageFile) -> bool:
+        packet = _packet(image)
+        return packet is not None and has_position(packet)
+
+    return _look(photo, ask) or False
+
+
+def _look(photo: Path, ask: Callable[[ImageFile.ImageFile], T]) -> T | None:
+    """Ask a photo that is opened and not decoded; None where it cannot be read."""
+    from PIL import Image
+
+    with warnings.catch_warnings(), suppress(Exception):  # whatever a parser makes of a file
+        warnings.simplefilter("ignore")
+        with Image.open(photo) as image:
+            return ask(image)
+    return None
+
+
+def _packet(image: ImageFile.ImageFile) -> Packet | None:
+    """Return a photo's XMP packet, None where there is none that can be read."""
+    xmp = image.info.get("xmp")
     if not isinstance(xmp, bytes):
-        return []
+        return None
     try:
-        packet = Packet(decode_sidecar(xmp.rstrip(b"\0")).text)
+        return Packet(decode_sidecar(xmp.rstrip(b"\0")).text)
     except WaymarkError:
-        return []
-    levels = [text.split("|") for text in texts(packet, HIERARCHY)]
-    return texts(packet, TAGS) or [
-        "/".join(part.strip().replace("/", "|") for part in parts) for parts in levels
-    ]
+        return None
 
 
 def _keywords(image: ImageFile.ImageFile) -> list[str]:

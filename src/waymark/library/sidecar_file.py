@@ -26,8 +26,8 @@ _RAW = frozenset((
     "nrw", "orf", "pef", "raf", "raw", "rw2", "rwl", "sr2", "srf", "srw", "x3f",
 ))  # fmt: skip
 _PHOTO = _RAW | frozenset((
-    "jpg", "jpeg", "jpe", "png", "webp", "tif", "tiff", "bmp", "gif", "heic", "heif", "avif", "jxl",
-    "psd", "jp2",
+    "jpg", "jpeg", "jpe", "jfif", "png", "webp", "tif", "tiff", "bmp", "gif", "heic", "heif", "hif",
+    "avif", "jxl", "psd", "jp2",
 ))  # fmt: skip
 
 
@@ -38,6 +38,8 @@ class Folder:
     """
 
     def __init__(self, names: Iterable[str]) -> None:
+        names = list(names)
+        self._names = frozenset(names)
         self._sidecars: dict[str, list[str]] = {}
         self._kinds: dict[str, list[str]] = {}
         for name in names:
@@ -66,7 +68,11 @@ class Folder:
 
     def _owns_stem(self, photo: Path) -> bool:
         """Say whether `stem.xmp` would be this photo's, or its RAW+JPEG pair's, and no other's."""
+        if photo.stem in self._names:  # `a.png.xmp` is the sidecar of `a.png`, not of `a.png.jpg`
+            return False
         same = self._kinds.get(photo.stem, [])
+        own = photo.suffix[1:].lower()
+        same = same if own in same else [*same, own]
         raws = sum(suffix in _RAW for suffix in same)
         return raws <= 1 and len(same) - raws <= 1
 
@@ -91,6 +97,16 @@ def read_file(path: Path) -> bytes | None:
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     with os.fdopen(descriptor, "rb") as file:
         return file.read(MAX_BYTES + 1)
+
+
+def refuse_readonly(path: Path) -> None:
+    """See that a sidecar may be written by somebody: its owner may have closed it.
+
+    Raises:
+        SidecarError: nobody may.
+    """
+    if not stat.S_IMODE(path.lstat().st_mode) & 0o222:
+        raise SidecarError("is read-only")
 
 
 def digest(data: bytes | None) -> bytes | None:
@@ -127,7 +143,7 @@ def replace_file(
             file.write(data)
             file.flush()
             if expected is not None:
-                _dress(file.fileno(), path)
+                dress(file.fileno(), path)
             os.fsync(file.fileno())
         check_same(path, expected)
         if expected is None:
@@ -169,7 +185,7 @@ def sync_folder(folder: Path) -> None:
             os.close(descriptor)
 
 
-def _dress(descriptor: int, old: Path) -> None:
+def dress(descriptor: int, old: Path) -> None:
     """Give a file the owner, permissions and attributes of the one that it replaces."""
     made, was = os.fstat(descriptor), old.lstat()
     if (made.st_uid, made.st_gid) != (was.st_uid, was.st_gid):

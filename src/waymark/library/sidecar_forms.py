@@ -20,16 +20,15 @@ DIGIKAM = "http://www.digikam.org/ns/1.0/"
 LIGHTROOM = "http://ns.adobe.com/lightroom/1.0/"
 IPTC = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
 EXIF = "http://ns.adobe.com/exif/1.0/"
+MICROSOFT = "http://ns.microsoft.com/photo/1.0/"
 WAYMARK = "https://github.com/waymark/waymark/ns/1.0/"
 PREFIXES = {
     RDF: "rdf", DC: "dc", DIGIKAM: "digiKam", LIGHTROOM: "lr", IPTC: "Iptc4xmpExt", EXIF: "exif",
     WAYMARK: "waymark",
 }  # fmt: skip
-SUBJECT, TAGS, HIERARCHY = (
-    f"{{{DC}}}subject",
-    f"{{{DIGIKAM}}}TagsList",
-    (f"{{{LIGHTROOM}}}hierarchicalSubject"),
-)
+SUBJECT, TAGS = f"{{{DC}}}subject", f"{{{DIGIKAM}}}TagsList"
+HIERARCHY = f"{{{LIGHTROOM}}}hierarchicalSubject"
+KEYWORDS = f"{{{MICROSOFT}}}LastKeywordXMP"
 SHOWN = f"{{{IPTC}}}LocationShown"
 LATITUDE, LONGITUDE = f"{{{EXIF}}}GPSLatitude", f"{{{EXIF}}}GPSLongitude"
 RADIUS, METHOD = f"{{{EXIF}}}GPSHPositioningError", f"{{{EXIF}}}GPSProcessingMethod"

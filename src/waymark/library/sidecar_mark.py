@@ -78,6 +78,7 @@ class Mark:
         mirrored: the owner's own tags that a new TagsList starts with, so as not to hide them.
         hollow: lists that stood there empty before, as `{namespace}name`.
         bare: properties that stood there with nothing in them, not even a list.
+        refused: keywords that waymark wrote and the owner took out: not to be written again.
     """
 
     subject: tuple[str, ...] = ()
@@ -89,6 +90,7 @@ class Mark:
     mirrored: tuple[str, ...] = ()
     hollow: tuple[str, ...] = ()
     bare: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         """Whether it says anything."""
@@ -123,7 +125,7 @@ class Mark:
     def from_dict(cls, values: Mapping[str, Any]) -> Mark:
         """Make a mark of what `to_dict` gave and JSON kept."""
         known = {field.name: values[field.name] for field in fields(cls) if field.name in values}
-        for name in ("subject", "tags", "hierarchy", "mirrored", "hollow", "bare"):
+        for name in ("subject", "tags", "hierarchy", "mirrored", "hollow", "bare", "refused"):
             known[name] = tuple(known.get(name, ()))
         known["facts"] = tuple((name, value) for name, value in known.get("facts", ()))
         if known.get("shown"):

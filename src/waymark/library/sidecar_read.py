@@ -17,6 +17,7 @@ from waymark.library.sidecar_forms import (
     EXIF,
     HIERARCHY,
     IPTC,
+    KEYWORDS,
     LANG,
     LATITUDE,
     LI,
@@ -26,6 +27,7 @@ from waymark.library.sidecar_forms import (
     SHOWN,
     SUBJECT,
     TAGS,
+    WAYMARK,
 )
 from waymark.library.sidecar_mark import Mark, Shown, degrees_of
 from waymark.library.sidecar_parse import RDF, Element, Packet
@@ -184,6 +186,36 @@ def position_of(packet: Packet) -> tuple[float, float] | None:
     return None if lat is None or lon is None else (lat, lon)
 
 
+def theirs(packet: Packet) -> list[str]:
+    """Return the owner's keywords as paths with slashes, of the list that programs read first.
+
+    Programs stop at the first list that has anything: TagsList, hierarchicalSubject,
+    LastKeywordXMP, subject. A slash in a name is a bar in TagsList.
+
+    Source: digiKam, `DMetadata::getItemTagsPath`; Immich, its metadata service.
+    """
+    if found := texts(packet, TAGS):
+        return found
+    if found := texts(packet, HIERARCHY):
+        return ["/".join(_level(part) for part in text.split("|")) for text in found]
+    return texts(packet, KEYWORDS) or [_level(text) for text in texts(packet, SUBJECT)]
+
+
+def _level(text: str) -> str:
+    return text.strip().replace("/", "|")
+
+
+def facts_of(packet: Packet) -> dict[str, str]:
+    """Return the properties in waymark's own namespace, by their local name."""
+    found = {}
+    for top in packet.descriptions:
+        pairs = [*top.attrib.items(), *((one.tag, own_text(one)) for one in top.iterchildren("*"))]
+        for name, value in pairs:
+            if name.startswith(f"{{{WAYMARK}}}"):
+                found[name.rpartition("}")[2]] = value.strip()
+    return found
+
+
 def spared(data: bytes, said: Mark, wanted: Mark) -> Mark:
     """Return what is still wanted of a mark: not what somebody took out since it was said.
 
@@ -192,21 +224,23 @@ def spared(data: bytes, said: Mark, wanted: Mark) -> Mark:
         said: what the last write wanted it to say.
         wanted: what it is to say now.
 
+    Returns:
+        The rest, which remembers as `refused` what was taken out, then and earlier.
+
     Raises:
         SidecarError: the sidecar cannot be read.
     """
     packet = Packet(decode_sidecar(data).text)
     lists = {}
+    refused = dict.fromkeys(said.refused)
     for name, field in ((SUBJECT, "subject"), (TAGS, "tags"), (HIERARCHY, "hierarchy")):
         there = {folded(text) for text in texts(packet, name)}
-        lists[field] = tuple(
-            value
-            for value in getattr(wanted, field)
-            if value not in getattr(said, field) or folded(value) in there
-        )
+        refused |= dict.fromkeys(v for v in getattr(said, field) if folded(v) not in there)
+        unwanted = {folded(value) for value in refused} - there
+        lists[field] = tuple(v for v in getattr(wanted, field) if folded(v) not in unwanted)
     shown, estimate = wanted.shown, wanted.estimate
     if shown and shown == said.shown and not names_place(packet, shown):
         shown = None
     if estimate and estimate == said.estimate and not has_position(packet):
         estimate = None
-    return replace(wanted, shown=shown, estimate=estimate, **lists)
+    return replace(wanted, shown=shown, estimate=estimate, refused=tuple(refused), **lists)

@@ -22,7 +22,7 @@ from typing import Any, Self
 from urllib.parse import quote_from_bytes
 
 from waymark.dataset.index import printable
-from waymark.errors import LibraryError
+from waymark.errors import ConfigError, LibraryError
 from waymark.gazetteer import Landmark
 from waymark.library import store_review
 from waymark.library.store_landmark import (
@@ -31,7 +31,7 @@ from waymark.library.store_landmark import (
     landmark_of,
     landmarks_called,
 )
-from waymark.library.store_paths import below
+from waymark.library.store_paths import below as below  # noqa: PLC0414  # others ask the store for it
 from waymark.library.store_schema import APPLICATION, migrate, migrations
 from waymark.library.tagged import Tagged
 
@@ -173,7 +173,8 @@ class Store:
                 rows = self.connection.execute(
                     "SELECT photo.path, photo.sha256, photo.score, photo.confidence, "
                     "photo.unknown_score, photo.evidence, photo.state, photo.bundle, "
-                    f"photo.tagged_at, photo.lat, photo.lon, {LANDMARK_COLUMNS} FROM photo "
+                    "photo.tagged_at, photo.lat, photo.lon, photo.size, photo.mtime_ns, "
+                    f"photo.inode, {LANDMARK_COLUMNS} FROM photo "
                     "JOIN landmark ON landmark.id = photo.landmark "
                     f"WHERE {where} AND photo.path > ? ORDER BY photo.path LIMIT {_PAGE}",
                     [*arguments, after],
@@ -184,37 +185,52 @@ class Store:
                 return
             after = rows[-1][0]
 
+    def check_known(self, paths: Iterable[str | os.PathLike[str]]) -> None:
+        """See that the library knows something at each of these paths.
+
+        Raises:
+            ConfigError: at one there is nothing, neither on disk nor in the library.
+        """
+        for path in paths:
+            where, arguments = below([path])
+            query = f"SELECT 1 FROM photo WHERE {where} LIMIT 1"
+            with self.faults():
+                known = self.connection.execute(query, arguments).fetchone()
+            if known is None and not os.path.lexists(path):
+                raise ConfigError(f"{printable(os.fspath(path))} does not exist; give a path.")
+
     def approve(self, photos: Iterable[int]) -> int:
         """Say that the tags of these photos are right; see `store_review`."""
-        return store_review.say(self, photos, "approved")
+        return len(store_review.say(self, photos, "approved"))
 
     def approve_above(self, score: float, photos: Iterable[int] | None = None) -> int:
         """Approve every photo of at least that confidence that nobody has looked at."""
-        return store_review.approve_above(self, score, photos)
+        return len(store_review.approve_above(self, score, photos))
 
-    def correct(self, photo_id: int, landmark: str | Landmark) -> int:
-        """Say which landmark a photo shows."""
-        return store_review.correct(self, photo_id, landmark)
+    def correct(self, photos: int | Iterable[int], landmark: str | Landmark) -> int:
+        """Say which landmark a photo, or several, show."""
+        return len(store_review.correct(self, photos, landmark))
 
     def reject(self, photos: Iterable[int]) -> int:
         """Say that the tags of these photos are wrong, without saying what is right."""
-        return store_review.say(self, photos, "rejected")
+        return len(store_review.say(self, photos, "rejected"))
 
     def not_a_landmark(self, photos: Iterable[int]) -> int:
         """Say that these photos show no landmark."""
-        return store_review.say(self, photos, "not-a-landmark")
+        return len(store_review.say(self, photos, "not-a-landmark"))
 
     def undo_review(self) -> int:
         """Take back what was said last; return of how many photos."""
-        return store_review.undo(self)
+        return len(store_review.undo(self))
 
 
 def _tagged(row: Sequence[Any]) -> Tagged:
     path, digest, score, confidence, unknown, evidence, state, bundle, at, lat, lon = row[:11]
+    size, mtime_ns, inode = row[11:14]
     return Tagged(
         path=Path(os.fsdecode(path)),
         sha256=digest.hex(),
-        landmark=landmark_of(row[11:]),
+        landmark=landmark_of(row[14:]),
         score=score,
         confidence=confidence,
         unknown_score=unknown,
@@ -223,6 +239,7 @@ def _tagged(row: Sequence[Any]) -> Tagged:
         bundle=bundle,
         tagged_at=datetime.fromisoformat(at),
         gps=None if lat is None else (lat, lon),
+        stamp=(size, mtime_ns, inode),
     )
 
 

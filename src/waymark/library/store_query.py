@@ -214,6 +214,19 @@ def photos(store: Store, numbers: Sequence[int]) -> list[Listed]:
         return _listed(store, found)
 
 
+def condition(store: Store, wanted: Filter) -> Condition:
+    """Return what each photo of a filter fulfils, landmarks included, in SQL with its arguments.
+
+    Raises:
+        UnknownName: no photo of the library shows such a landmark, place, country or category.
+    """
+    where, arguments = _conditions(wanted)
+    if not wanted.names:
+        return where, arguments
+    numbers = json.dumps(_numbers(store, wanted))  # they may be more than SQLite takes values
+    return f"{where} AND landmark IN (SELECT value FROM json_each(?))", [*arguments, numbers]
+
+
 def landmarks_of(store: Store) -> dict[int, Landmark]:
     """Return every landmark that the library knows, by number."""
     with store.faults():
@@ -314,8 +327,8 @@ def _conditions(wanted: Filter) -> Condition:
     if wanted.failed:
         parts.append("error IS NOT NULL")
     if wanted.paths:
-        condition, paths = below(wanted.paths)
-        parts.append(condition)
+        inside, paths = below(wanted.paths)
+        parts.append(inside)
         arguments += paths
     return " AND ".join(parts), arguments
 

@@ -1,7 +1,8 @@
 """What a person says of tags, and how it is taken back.
 
 In:  a `Store` and the numbers of photos.
-Out: states in the table `photo`, and each step in `review`, so that the last act can be undone.
+Out: states in the table `photo`, and each step in `review`, so that the last act can be undone;
+     the numbers of the photos that changed.
 
 What is said of a photo is said of its content: copies of it follow.
 """
@@ -30,22 +31,22 @@ _COPY = (
 )
 
 
-def say(store: Store, photos: Iterable[int], state: State) -> int:
+def say(store: Store, photos: Iterable[int], state: State) -> list[int]:
     """Set the state of photos; `approved` only where there is a tag to approve.
 
     Returns:
-        The number of photos whose state changed, copies included.
+        The photos whose state changed, copies included.
 
     Raises:
         LibraryError: no such photo.
     """
     with store.transaction() as connection:
         act = _next_act(connection)
-        return sum(_set(connection, act, row, state) for row in _rows(connection, photos))
+        return [row[0] for row in _rows(connection, photos) if _set(connection, act, row, state)]
 
 
-def approve_above(store: Store, score: float, photos: Iterable[int] | None = None) -> int:
-    """Approve the new tags of at least a confidence, as one act.
+def approve_above(store: Store, score: float, photos: Iterable[int] | None = None) -> list[int]:
+    """Approve the new tags of at least a confidence, as one act; return their photos.
 
     Args:
         store: the library.
@@ -66,15 +67,18 @@ def approve_above(store: Store, score: float, photos: Iterable[int] | None = Non
                     f"SELECT id FROM photo WHERE id = ? AND {wanted}", [each, score]
                 )
             ]
-        return sum(_set(connection, act, row, "approved") for row in _rows(connection, numbers))
+        rows = _rows(connection, numbers)
+        return [row[0] for row in rows if _set(connection, act, row, "approved")]
 
 
-def correct(store: Store, photo: int, landmark: str | Landmark) -> int:
-    """Say which landmark a photo shows; it is sure from now on, and its evidence a person's.
+def correct(store: Store, photos: int | Iterable[int], landmark: str | Landmark) -> list[int]:
+    """Say which landmark photos show, as one act; return those that changed.
+
+    They are sure from now on, and their evidence a person's.
 
     Args:
         store: the library.
-        photo: its number.
+        photos: the number of one, or of several.
         landmark: a record, or the id of one of the library's or the gazetteer's.
 
     Raises:
@@ -92,14 +96,15 @@ def correct(store: Store, photo: int, landmark: str | Landmark) -> int:
     with store.transaction() as connection:
         (number,) = store.landmark_ids([record])
         act = _next_act(connection)
-        return sum(
-            _set(connection, act, row, "corrected", number=number, landmark=record)
-            for row in _rows(connection, [photo])
-        )
+        return [
+            row[0]
+            for row in _rows(connection, [photos] if isinstance(photos, int) else photos)
+            if _set(connection, act, row, "corrected", number=number, landmark=record)
+        ]
 
 
-def undo(store: Store) -> int:
-    """Take back the last act; return the number of photos it was about, 0 where there is none.
+def undo(store: Store) -> list[int]:
+    """Take back the last act; return the photos it was about, none where there is none.
 
     It is taken back of the contents that it was about, wherever they are now; a photo that has
     been replaced by another since is left alone.
@@ -107,12 +112,13 @@ def undo(store: Store) -> int:
     with store.transaction() as connection:
         (act,) = connection.execute("SELECT max(act) FROM review").fetchone()
         if act is None:
-            return 0
+            return []
         rows = connection.execute(
             "SELECT was_state, was_landmark, was_score, was_confidence, was_evidence, photo, "
             "sha256 FROM review WHERE act = ? ORDER BY id DESC",
             [act],
         ).fetchall()
+        changed = set[int]()
         for *was, photo, content in rows:
             found = connection.execute(
                 f"UPDATE photo SET {_SETS}, pending = 1 WHERE sha256 IS ? AND (id = ? OR {_COPY}) "
@@ -120,9 +126,10 @@ def undo(store: Store) -> int:
                 [*was, content, photo, act, was[1]],
             ).fetchall()
             for (number,) in found:
+                changed.add(number)
                 _compare(connection, number)
         connection.execute("DELETE FROM review WHERE act = ?", [act])
-        return len({photo for *_, photo, _ in rows})
+        return sorted(changed or {photo for *_, photo, _ in rows})
 
 
 def _next_act(connection: sqlite3.Connection) -> int:
@@ -141,7 +148,8 @@ def _rows(connection: sqlite3.Connection, photos: Iterable[int]) -> Iterator[tup
         if found is None:
             raise LibraryError(f"the library has no photo number {number}; list them again.")
         rows = connection.execute(
-            f"SELECT {columns} FROM photo WHERE id = ? OR (sha256 = ? AND sha256 IS NOT NULL)",
+            f"SELECT {columns} FROM photo WHERE id = ? OR (sha256 = ? AND sha256 IS NOT NULL) "
+            "ORDER BY id",
             [number, found[0]],
         ).fetchall()
         for row in rows:
@@ -158,8 +166,8 @@ def _set(
     *,
     number: int | None = None,
     landmark: Landmark | None = None,
-) -> int:
-    """Change one photo and note how it was; return 1, or 0 where nothing changes."""
+) -> bool:
+    """Change one photo and note how it was; say whether anything changed."""
     from waymark.library.store import now
 
     photo, *was, content = row
@@ -167,7 +175,7 @@ def _set(
     if landmark is not None:
         tag = [number, 1.0, 1.0, "person"]
     if [state, *tag] == was or (state == "approved" and tag[0] is None):
-        return 0
+        return False
     connection.execute(
         "INSERT INTO review (act, photo, said_at, was_state, was_landmark, was_score, "
         "was_confidence, was_evidence, state, landmark, sha256) "
@@ -177,7 +185,7 @@ def _set(
     connection.execute(f"UPDATE photo SET {_SETS}, pending = 1 WHERE id = ?", [state, *tag, photo])
     if landmark is not None:
         _compare(connection, photo)
-    return 1
+    return True
 
 
 def _compare(connection: sqlite3.Connection, photo: int) -> None:

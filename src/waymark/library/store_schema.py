@@ -112,7 +112,6 @@ CREATE INDEX photo_moment ON photo (moment, id, landmark, confidence, state, mis
 CREATE INDEX photo_state ON photo (state, moment, id, confidence, landmark, missing);
 CREATE INDEX photo_confidence ON photo (confidence, landmark, state, moment, id, missing);
 CREATE INDEX photo_worth ON photo (worth, id, missing) WHERE state = 'new' AND worth > 0;
-CREATE INDEX written_files_by_photo ON written_files (photo, id);
 """
 
 # Bundles differ in what they call `castle`: a landmark is its id and what is known of it.
@@ -174,9 +173,9 @@ CREATE TABLE stale (moment INTEGER PRIMARY KEY);
 
 def migrations() -> tuple[str, ...]:
     """Return the SQL of each version, oldest first."""
-    from waymark.library.journal_schema import JOURNAL
+    from waymark.library.journal_schema import FOLLOWED, JOURNAL
 
-    return (_TAGS, JOURNAL, _CONFIDENCE, _LANDMARKS, _ANSWERS, _STALE)
+    return (_TAGS, JOURNAL, _CONFIDENCE, FOLLOWED, _LANDMARKS, _ANSWERS, _STALE)
 
 
 def migrate(connection: sqlite3.Connection) -> None:

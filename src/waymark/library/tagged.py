@@ -34,6 +34,7 @@ class Tagged:
         bundle: first 12 hex digits of the bundle's SHA-256.
         tagged_at: when, with its offset from UTC.
         gps: latitude and longitude that the photo, its sidecar or its Takeout file carries.
+        stamp: bytes, time of change in ns and inode of the file when it was tagged, if known.
     """
 
     path: Path
@@ -47,3 +48,4 @@ class Tagged:
     bundle: str
     tagged_at: datetime
     gps: tuple[float, float] | None = None
+    stamp: tuple[int, int, int] | None = None

@@ -1,155 +1,252 @@
 """Take back what a write added to sidecars, and nothing else.
 
-In:  the journal, and the number of a write.
-Out: `Change` for each file of it, first as a plan, then done.
+In:  the journal, and the number of a write; or all that was ever written.
+Out: `Change` for each file, to be shown; or the files as they were.
 
 A sidecar that nobody changed since gets the very bytes of before; one that waymark made is
-removed. From one that was changed since, only what waymark added goes.
+removed. From one that was changed since, only what waymark added goes. Of several writes into
+one file the last is taken back first.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
+from pathlib import Path
 
+from waymark.dataset.index import Skipped, printable
 from waymark.errors import SidecarError
 from waymark.library.embed_file import original_of, photo_digest, restore
-from waymark.library.journal import FileState, Journal, Row
+from waymark.library.journal import NO_FILE, FileState, Journal, Row
+from waymark.library.journal_owner import find_sidecar, is_of
 from waymark.library.journal_settle import settle_all, stop_if_hopeless
 from waymark.library.sidecar import merge, take_back
-from waymark.library.sidecar_file import digest, read_file, remove_file, replace_file
+from waymark.library.sidecar_file import digest, refuse_readonly, remove_file, replace_file
+from waymark.library.sidecar_mark import Mark
 from waymark.library.sidecar_read import spared
 from waymark.library.write import BATCH
-from waymark.library.write_change import Action, Change, Outcome, Tally, left
+from waymark.library.write_change import Action, Change, Outcome, Tally, left, reason_of
 from waymark.progress import Progress, silent
 
 
-def plan_undo(journal: Journal, write_id: int) -> Iterator[Change]:
-    """Yield what is to become of each file of a write, the last one first; touch nothing."""
-    for row in journal.rows(write_id):
-        plan = _plan if row.kind == "sidecar" else _plan_photo
-        yield replace(plan(row, journal), row=row.id)
+@dataclass(frozen=True, kw_only=True)
+class _Step:
+    """How one row is taken back.
+
+    Attributes:
+        row: of the journal, with where its file is now.
+        photo: where its photo is now.
+        before: what the file holds now.
+        after: what it is to hold; None: it goes.
+        kept: what of the write before is in it again; None where that needs no note.
+        notes: what stays, and why.
+    """
+
+    row: Row
+    photo: Path
+    before: bytes | None
+    after: bytes | None
+    kept: Mark | None = None
+    notes: tuple[str, ...] = field(default=())
 
 
-def _plan(row: Row, journal: Journal) -> Change:
-    """Plan how one sidecar is taken back."""
-    last = journal.live(row.file)
-    if last is not None and last.id != row.id:
-        number = last.write_id
-        return left(
-            row.photo,
-            row.file,
-            f"was written again by write {number}; `waymark undo {number}` first",
-        )
-    try:
-        now = read_file(row.file)
-        if now is None:
-            return left(row.photo, row.file, "is not there any more; it was moved or removed")
-        after, notes = row.before, tuple[str, ...]()
-        if digest(now) != row.after_sha256:
-            after, notes = _cleared(row, now, journal.live(row.file, before=row.id))
-    except (SidecarError, OSError) as error:
-        return left(row.photo, row.file, error)
-    action: Action = "remove" if after is None else "same" if after == now else "change"
+def plan_undo(journal: Journal, write_id: int | None) -> Iterator[Change]:
+    """Yield what is to become of each file, the last one first; touch nothing.
+
+    Args:
+        journal: of all writes.
+        write_id: of the write to take back; None is all.
+    """
+    for row in _newest(journal, write_id):
+        try:
+            yield _plan(row, journal, write_id)
+        except (SidecarError, OSError) as error:
+            yield left(row.photo, row.file, error)
+
+
+def _plan(row: Row, journal: Journal, write_id: int | None) -> Change:
+    """Follow a file back through all rows that are to be taken back."""
+    if row.kind == "embedded":
+        _check_photo(row, journal)
+        return Change(photo=row.photo, file=row.file, action="change")
+    first = step = _step(row, journal)
+    notes = step.notes
+    while True:
+        earlier = journal.live(row.file, before=step.row.id)
+        if earlier is None or (write_id is not None and earlier.write_id != write_id):
+            break
+        if step.kept is not None:
+            earlier = replace(earlier, added=step.kept)
+        step = _back(earlier, step.photo, step.after, journal)
+        notes += step.notes
+    after = step.after
+    now = first.before
+    action: Action = "same" if after == now else "remove" if after is None else "change"
     return Change(
-        photo=row.photo, file=row.file, action=action, before=now, after=after, notes=notes
-    )  # fmt: skip
+        photo=first.photo, file=first.row.file, action=action, before=now, after=after, notes=notes
+    )
 
 
-def _plan_photo(row: Row, journal: Journal) -> Change:
-    """Plan how a photo that was written into gets its original back."""
+def _newest(journal: Journal, write_id: int | None) -> Iterator[Row]:
+    """Yield the last row of each file that is to be taken back."""
+    seen: set[Path] = set()
+    for row in journal.rows(write_id):
+        if row.file not in seen:
+            seen.add(row.file)
+            yield row
+
+
+def _step(row: Row, journal: Journal) -> _Step:
+    """Plan how a row is taken back, from what its sidecar holds now.
+
+    Raises:
+        SidecarError: a later write stands in it, or it is gone, a stranger's or unreadable.
+        OSError: it cannot be read.
+    """
+    photo, file, data = find_sidecar(row, journal)
+    last = journal.live(file)
+    if last is not None and last.id > row.id:
+        number = last.write_id
+        raise SidecarError(f"was written again by write {number}; `waymark undo {number}` first")
+    if data is not None:
+        refuse_readonly(file)
+    return _back(replace(row, file=file), photo, data, journal)
+
+
+def _back(row: Row, photo: Path, now: bytes | None, journal: Journal) -> _Step:
+    """Plan how a row is taken back, from what its sidecar would hold."""
+    if (digest(now) or NO_FILE) == row.after_sha256:
+        return _Step(row=row, photo=photo, before=now, after=row.before)
+    assert now is not None  # `find_sidecar` finds what is there
+    if not is_of(row, now, same_photo=True):
+        return _Step(row=row, photo=photo, before=now, after=now)
+    cleared = take_back(now, row.added)
+    after = None if cleared.empty and row.before is None else cleared.data
+    earlier, kept = journal.live(row.file, before=row.id), None
+    if earlier is not None and row.before is not None:
+        there = spared(row.before, earlier.added, earlier.added)  # what this write had found
+        merged = merge(after, spared(now, row.mark, there))
+        after, kept = merged.data, merged.added
+    return _Step(row=row, photo=photo, before=now, after=after, kept=kept, notes=cleared.notes)
+
+
+def _check_photo(row: Row, journal: Journal) -> None:
+    """See that a photo that was written into can get its original back.
+
+    Raises:
+        SidecarError: it cannot.
+        OSError: it cannot be read.
+    """
     last, now = journal.live(row.file), photo_digest(row.file)
     if last is not None and last.id != row.id:
-        reason = f"was written again by write {last.write_id}; take that back first"
-        return left(row.photo, row.file, reason)
+        raise SidecarError(f"was written again by write {last.write_id}; take that back first")
     if now is None:
-        return left(row.photo, row.file, "is not there any more; it was moved or removed")
-    if now not in (row.before_sha256, row.after_sha256):
-        kept = original_of(row.file).name
-        return left(
-            row.photo, row.file, f"was changed since; the photo of before is kept as {kept}"
-        )
-    return Change(photo=row.photo, file=row.file, action="change")
+        raise SidecarError("is not there any more; it was moved or removed")
+    if now == row.before_sha256:
+        return
+    kept = original_of(row.file)
+    if now != row.after_sha256:
+        raise SidecarError(f"was changed since; the photo of before is kept as {kept.name}")
+    if kept.is_symlink() or photo_digest(kept) != row.before_sha256:
+        raise SidecarError(f"{kept.name}, the photo of before, is not there any more")
 
 
-def _cleared(row: Row, now: bytes, earlier: Row | None) -> tuple[bytes | None, tuple[str, ...]]:
-    """Return a sidecar that was changed since, without what the write added to it.
-
-    Args:
-        row: what the write did.
-        now: the sidecar's content.
-        earlier: the write before, which stands, and whose words come back.
-    """
-    cleared = take_back(now, row.added)
-    data = None if cleared.empty and row.before is None else cleared.data
-    if earlier is not None:
-        data = merge(data, spared(now, row.mark, earlier.mark)).data
-    return data, cleared.notes
-
-
-def apply_undo(
-    changes: Iterable[Change], journal: Journal, *, progress: Progress = silent
-) -> Outcome:
-    """Do what was planned.
+def apply_undo(journal: Journal, write_id: int | None, *, progress: Progress = silent) -> Outcome:
+    """Take back a write.
 
     Args:
-        changes: of `plan_undo`.
-        journal: says of each file whether it stands.
+        journal: of all writes.
+        write_id: of the write to take back; None is all.
         progress: told of each file.
 
     Raises:
         SidecarError: the disk is full, or another write is at work.
     """
-    tally, waiting = Tally(), iter(changes)
+    tally = Tally()
     with journal.writing():
         settle_all(journal)
-        while batch := list(islice(waiting, BATCH)):
-            for change in batch:
-                tally.note(change)
-            due = [change for change in batch if change.action != "left"]
-            _undo_batch(due, journal, tally)
-            progress(tally.seen, 0, "taking back")
-    return tally.outcome(None)
+        while True:  # a file that was written several times needs as many turns
+            done, reasons = _turn(journal, write_id, tally, progress)
+            if not done:
+                return replace(tally.outcome(None), left=tuple(reasons))
 
 
-def _undo_batch(due: list[Change], journal: Journal, tally: Tally) -> None:
-    """Take back the files of a batch, and note how far each came."""
-    journal.settle({change.row: "undoing" for change in due})
-    rows = {row.id: row for row in journal.unsettled()}
-    states: dict[int, FileState] = {}
-    try:
-        for change in due:
-            row = rows[change.row]
+def _turn(
+    journal: Journal, write_id: int | None, tally: Tally, progress: Progress
+) -> tuple[int, list[Skipped]]:
+    """Take back the last row of each file; return how many, and what was left and why."""
+    done, reasons = 0, list[Skipped]()
+    waiting = _newest(journal, write_id)
+    while batch := list(islice(waiting, BATCH)):
+        sidecars: list[_Step] = []
+        photos: list[Row] = []
+        for row in batch:
             try:
-                _undo(change, row)
+                if row.kind == "embedded":
+                    _check_photo(row, journal)
+                    photos.append(row)
+                else:
+                    step = _step(row, journal)
+                    if step.row.file != row.file:
+                        journal.follow(row, photo=step.photo, file=step.row.file)
+                    sidecars.append(step)
+            except (SidecarError, OSError) as error:
+                reasons.append(Skipped(printable(row.file), reason_of(error)))
+        done += _undo_batch(sidecars, photos, journal, tally, reasons)
+        progress(tally.seen, 0, "taking back")
+    return done, reasons
+
+
+def _undo_batch(
+    sidecars: list[_Step],
+    photos: list[Row],
+    journal: Journal,
+    tally: Tally,
+    reasons: list[Skipped],
+) -> int:
+    """Take back the files of a batch, and note how far each came; return how many went back."""
+    journal.plan_undo((step.row, step.after, step.kept) for step in sidecars)
+    journal.settle({row.id: "undoing" for row in photos})
+    states: dict[int, FileState] = {}
+    works: list[_Step | Row] = [*sidecars, *photos]
+    try:
+        for work in works:
+            row = work if isinstance(work, Row) else work.row
+            try:
+                if isinstance(work, Row):
+                    restore(work)
+                    tally.count(Change(photo=row.photo, file=row.file, action="change"))
+                else:
+                    _undo(work, tally)
             except (SidecarError, OSError) as error:
                 states[row.id] = "written"
                 stop_if_hopeless(error, row.file)
-                tally.fail(change, error)
+                reasons.append(Skipped(printable(row.file), reason_of(error)))
             else:
                 states[row.id] = "undone"
-                if change.action != "same":
-                    tally.count(change)
+                tally.seen += 1
     except BaseException:
         with suppress(sqlite3.Error):
             journal.settle(states)
             settle_all(journal)
         raise
     journal.settle(states)
+    return sum(state == "undone" for state in states.values())
 
 
-def _undo(change: Change, row: Row) -> None:
-    """Put a file back, or remove it."""
-    if row.kind == "embedded":
-        restore(row)
-        return
-    expected = digest(change.before)
-    if change.after is None:
-        remove_file(change.file, expected=expected)
-    elif change.action == "change":
-        replace_file(
-            change.file, change.after, expected=expected, part=row.part, like=change.photo
-        )  # fmt: skip
+def _undo(step: _Step, tally: Tally) -> None:
+    """Put a sidecar back, or remove it."""
+    row, expected = step.row, digest(step.before)
+    action: Action = "same"
+    if step.after is None and step.before is not None:
+        remove_file(row.file, expected=expected)
+        action = "remove"
+    elif step.after is not None and step.after != step.before:
+        replace_file(row.file, step.after, expected=expected, part=row.part, like=step.photo)
+        action = "change"
+    tally.same += action == "same"
+    if action != "same":
+        tally.count(Change(photo=step.photo, file=row.file, action=action, notes=step.notes))

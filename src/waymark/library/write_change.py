@@ -15,6 +15,7 @@ from typing import Literal
 
 from waymark.dataset.index import Skipped, printable
 from waymark.errors import SidecarError
+from waymark.library.journal import Row
 from waymark.library.sidecar_mark import Mark
 from waymark.library.sidecar_text import decode_sidecar
 
@@ -34,11 +35,11 @@ class Change:
         before: its content now; None where there is none.
         after: its content then; None where there will be none.
         mark: what it is to say of the photo.
-        added: the part of that which it does not say yet.
+        added: everything in it that will be waymark's.
         notes: what stays as it is, and why.
         reason: why the file is left alone.
-        row: of an undo: number of the journal's row.
-        sha256: of a photo that is to be written into: its hash now.
+        sha256: of the photo.
+        last: the write whose additions are in the file now.
     """
 
     photo: Path
@@ -50,8 +51,8 @@ class Change:
     added: Mark = _NOTHING
     notes: tuple[str, ...] = ()
     reason: str = ""
-    row: int = 0
     sha256: bytes | None = None
+    last: Row | None = None
 
     def difference(self) -> Iterator[str]:
         """Yield the lines of a unified diff; nothing where nothing changes."""

@@ -23,7 +23,8 @@ from waymark.recognise.recogniser import Recogniser
 from waymark.serve.api import api_router, monitor_router
 from waymark.serve.library_api import library_router
 from waymark.serve.library_more import library_more
-from waymark.serve.library_page import library_pages
+from waymark.serve.library_page import library_page
+from waymark.serve.library_review import library_review
 from waymark.serve.library_shelf import Shelf
 from waymark.serve.library_thumb import thumbs_router
 from waymark.serve.login import login_router
@@ -128,7 +129,7 @@ def create_app(
 
 def _library(service: Service, file: Path) -> tuple[APIRouter, ...]:
     shelf = Shelf(file)
-    made = (library_router, library_pages, library_more, thumbs_router)
+    made = (library_router, library_page, library_review, library_more, thumbs_router)
     return tuple(make(service, shelf) for make in made)
 
 

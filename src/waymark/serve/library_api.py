@@ -13,13 +13,15 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 
+from waymark.gazetteer import Gazetteer
 from waymark.library.store import Store
-from waymark.library.store_query import Key, landmarks_of, photos
+from waymark.library.store_query import Filter, Key, landmarks_of, photos
 from waymark.library.store_queue import queue_numbers, standing
 from waymark.serve.api import reply
-from waymark.serve.library_filter import filter_of
+from waymark.serve.library_filter import filter_of, limited_to
 from waymark.serve.library_rows import PAGE, above, overview, row_of
 from waymark.serve.library_rows import listed as rows
+from waymark.serve.library_rows import shown as shown_by
 from waymark.serve.library_say import Known, approve_above, say, score_of, undo
 from waymark.serve.library_shelf import Shelf
 from waymark.serve.problems import Problem
@@ -32,6 +34,7 @@ from waymark.serve.uploads import read_form
 _FOUND: dict[int | str, dict[str, Any]] = {
     200: {"description": "What was found.", "content": {"application/json": {}}}
 }
+MOST_QUEUED = 5_000  # photos of an answer
 _READS = {**_FOUND, **errors(404, 422, 503)}
 _WRITES = {**_FOUND, **errors(400, 403, 404, 408, 409, 413, 415, 422, 503), **CLOSED}
 
@@ -41,8 +44,8 @@ def library_router(service: Service, shelf: Shelf) -> APIRouter:
     router = APIRouter(prefix="/api/v1/library", tags=["library"])
     known = Known(service)
 
-    async def how_far() -> dict[str, Any]:
-        return (await shelf.read(standing)).to_dict()
+    async def how_far(wanted: Filter | None) -> dict[str, Any]:
+        return (await shelf.read(lambda store: standing(store, wanted))).to_dict()
 
     @router.get("", summary="List photos, oldest first", responses=_READS)
     async def listed(request: Request, after: str = "", limit: int = PAGE) -> Response:
@@ -56,14 +59,18 @@ def library_router(service: Service, shelf: Shelf) -> APIRouter:
 
     @router.get("/overview", summary="Count photos, and where they are", responses=_READS)
     async def seen(request: Request) -> Response:
-        """Of a filter: the number of photos, the key before each page, photos by landmark."""
+        """Of a filter: the number of photos, how many of them wait for review, the key before
+        each page, photos by landmark."""
         wanted = filter_of(request.query_params)
         return reply(await shelf.read(lambda store: overview(store, wanted)))
 
     @router.get("/queue", summary="What to review next", responses=_READS)
-    async def waiting() -> Response:
-        """Numbers of photos that nobody has looked at, the most valuable answer first."""
-        return reply({"photos": await shelf.read(queue_numbers), "standing": await how_far()})
+    async def waiting(request: Request, limit: int = 200) -> Response:
+        """Numbers of photos that nobody has looked at, the most valuable answer first: the
+        doubtful tags, or with a filter all that it holds and can be read."""
+        wanted, most = limited_to(request.query_params), min(max(limit, 1), MOST_QUEUED)
+        found = await shelf.read(lambda store: queue_numbers(store, wanted, limit=most))
+        return reply({"photos": found, "standing": await how_far(wanted)})
 
     @router.get("/photos/{number}", summary="See one photo's tag", responses=_READS)
     async def one(number: int) -> Response:
@@ -71,10 +78,15 @@ def library_router(service: Service, shelf: Shelf) -> APIRouter:
         return reply(await shelf.read(lambda store: details(store, number)))
 
     @router.get("/names", summary="Find landmarks by name", responses=_READS)
-    async def names(q: str = "") -> Response:
-        """Landmarks of the library, of the bundle and of the gazetteer that may be meant."""
-        ours = await shelf.read(lambda store: list(landmarks_of(store).values()))
-        found = await run_in_threadpool(known.names.search, q[:MAX_NAME], ours)
+    async def names(q: str = "", shown: bool = False) -> Response:
+        """Landmarks of the library, of the bundle and of the gazetteer that may be meant; with
+        `shown`, only those that a photo of the library shows."""
+        ours = await shelf.read(shown_by)
+        if shown:
+            hits = await run_in_threadpool(Gazetteer(ours).search, q[:MAX_NAME], 8)
+            found = [one for one, _ in hits]
+        else:
+            found = await run_in_threadpool(known.names.search, q[:MAX_NAME], ours)
         keys = ("name", "local_name", "place", "country", "category", "lat", "lon")
         return reply(
             {
@@ -100,15 +112,17 @@ def library_router(service: Service, shelf: Shelf) -> APIRouter:
         "/reviews",
         summary="Say whether tags are right",
         responses=_WRITES,
-        openapi_extra=_body(["say", "photo"], "say", "photo", "landmark"),
+        openapi_extra=_body(["say", "photo"], "say", "photo", "landmark", "new"),
     )
     async def reviews(request: Request) -> Response:
         """`say` is approved, rejected, not-a-landmark or corrected (with `landmark`, its id or
-        name); `photo` is a number, or several with commas. What is sent together is undone
-        together."""
-        form = await read_form(request)
-        changed = await say(shelf, known, form.fields)
-        return reply({"changed": changed, "standing": await how_far()})
+        name; one that nobody knows is refused, but with `new` = 1); `photo` is a number, or
+        several with commas. What is sent together is undone together. Copies follow: `photos`
+        are all that changed. `standing` is of the filter in the address, if any."""
+        wanted, form = limited_to(request.query_params), await read_form(request)
+        photos = await say(shelf, known, form.fields)
+        told = {"changed": len(photos), "photos": photos}
+        return reply({**told, "standing": await how_far(wanted)})
 
     @router.post(
         "/approve-above",
@@ -120,14 +134,15 @@ def library_router(service: Service, shelf: Shelf) -> APIRouter:
         """Approve what a filter holds; `expected` is the number that /above told."""
         form = await read_form(request)
         changed = await approve_above(shelf, form.fields)
-        return reply({"changed": changed, "standing": await how_far()})
+        return reply({"changed": changed, "standing": await how_far(None)})
 
     @router.post("/undo", summary="Take back what was said last", responses=_WRITES)
     async def undone(request: Request) -> Response:
-        """Go back one press; as often as there were presses."""
+        """Go back one press; as often as there were presses. `standing` as in /reviews."""
+        wanted = limited_to(request.query_params)
         await read_press(request)
         done = await undo(shelf)
-        return reply({**done, "standing": await how_far()})
+        return reply({**done, "standing": await how_far(wanted)})
 
     return router
 

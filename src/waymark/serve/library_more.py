@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -24,7 +25,7 @@ from waymark.serve.library_filter import (
     query_of,
 )
 from waymark.serve.library_rows import above
-from waymark.serve.library_say import approve_above, score_of
+from waymark.serve.library_say import NEW_LANDMARK, approve_above, score_of
 from waymark.serve.library_shelf import Shelf
 from waymark.serve.pages import page
 from waymark.serve.problems import Problem, problem_of
@@ -109,16 +110,42 @@ async def press(
     try:
         await act(form)
     except (Problem, Busy) as error:
-        problem = problem_of(error)
-        if problem.status == 403:
+        if problem_of(error).status == 403:
             raise
-        answer = show(
-            request, service, "library_problem.html", problem.status, problem=problem.error,
-            back=back,
-        )  # fmt: skip
-        answer.headers.update(problem.headers)
-        return answer
+        return refused(request, service, error, back, form.fields)
     return RedirectResponse(back, 303)
+
+
+def refused(
+    request: Request,
+    service: Service,
+    error: Problem | Busy,
+    back: str,
+    fields: Mapping[str, str] = MappingProxyType({}),
+) -> Response:
+    """Tell what was wrong, and lead back.
+
+    Args:
+        request: of a browser.
+        service: of the app.
+        error: what was wrong.
+        back: the address of a page.
+        fields: of the form that was refused; where it named a landmark that nobody knows, a
+            button sends it again and says so.
+    """
+    problem = problem_of(error)
+    again = {name: fields.get(name, "") for name in ("say", "photo", "landmark", "back")}
+    answer = show(
+        request,
+        service,
+        "library_problem.html",
+        problem.status,
+        problem=problem.error,
+        back=back,
+        again=again if problem.code == NEW_LANDMARK else None,
+    )
+    answer.headers.update(problem.headers)
+    return answer
 
 
 def _ours(address: str) -> str:

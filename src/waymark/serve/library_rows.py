@@ -13,8 +13,10 @@ from typing import Any
 from waymark.dataset.index import printable
 from waymark.errors import UnknownName
 from waymark.gazetteer import Landmark
+from waymark.library.near import metres
 from waymark.library.store import Store
-from waymark.library.store_query import Filter, Key, Listed, keys, landmarks_of, page
+from waymark.library.store_query import Filter, Key, Listed, keys, landmarks_of, page, photos
+from waymark.library.store_queue import count_waiting
 
 PAGE = 100  # photos
 _BATCH = 10_000
@@ -49,6 +51,7 @@ def row_of(photo: Listed, names: dict[str, Landmark] | None = None) -> dict[str,
         "gps": photo.gps and list(photo.gps),
         "gps_from": photo.gps_from,
         "gps_says": photo.gps_says,
+        "distance_m": _distance(photo),
         "guesses": guesses[:5],
         "error": photo.error and printable(photo.error),
         "gone": not os.path.lexists(photo.path),
@@ -56,12 +59,21 @@ def row_of(photo: Listed, names: dict[str, Landmark] | None = None) -> dict[str,
     }
 
 
+def _distance(photo: Listed) -> int | None:
+    """Return how far from its landmark the camera stood."""
+    there = photo.landmark
+    if photo.gps is None or there is None or there.lat is None or there.lon is None:
+        return None
+    return round(metres(photo.gps, (there.lat, there.lon)))
+
+
 def overview(store: Store, wanted: Filter) -> dict[str, Any]:
     """Say how many photos a filter holds, how to get at any page of them, and where they are.
 
     Returns:
-        `photos`; `size`, of a page; `after`, a key a page, the first of them None; `places`, a
-        landmark each: id, name, lat, lon and the number of photos, most first.
+        `photos`; `waiting`, of them for review; `size`, of a page; `after`, a key a page, the
+        first of them None; `places`, a landmark each: id, name, lat, lon and the number of
+        photos, most first.
     """
     after: list[str | None] = [None]
     counts: dict[int, int] = {}
@@ -81,7 +93,13 @@ def overview(store: Store, wanted: Filter) -> dict[str, Any]:
         for one, count in sorted(counts.items(), key=lambda pair: -pair[1])
         if names[one].lat is not None
     ]
-    return {"photos": total, "size": PAGE, "after": after, "places": places}
+    return {
+        "photos": total,
+        "waiting": count_waiting(store, None if wanted == Filter() else wanted),
+        "size": PAGE,
+        "after": after,
+        "places": places,
+    }
 
 
 def listed(
@@ -111,6 +129,23 @@ def _count(store: Store, numbers: Sequence[int], counts: dict[int, int]) -> None
         "GROUP BY landmark"
     ):
         counts[landmark] = counts.get(landmark, 0) + count
+
+
+def shown(store: Store) -> list[Landmark]:
+    """Return the landmarks that a photo of the library shows; others are only guessed at."""
+    numbers = store.connection.execute(
+        "SELECT id FROM landmark WHERE EXISTS "
+        "(SELECT 1 FROM photo WHERE photo.landmark = landmark.id)"
+    ).fetchall()
+    names = landmarks_of(store)
+    return [names[number] for (number,) in numbers]
+
+
+def guessed(store: Store, numbers: Sequence[int]) -> list[Landmark]:
+    """Return what these photos are guessed to show."""
+    names = {one.id: one for one in landmarks_of(store).values()}
+    found = {one for photo in photos(store, numbers) for one, _ in photo.guesses}
+    return [names[one] for one in sorted(found)]
 
 
 def above(store: Store, wanted: Filter, score: float) -> list[int]:

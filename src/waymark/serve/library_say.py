@@ -1,30 +1,28 @@
 """What a person says of photos of the library, from a form of a page or of a program.
 
 In:  the fields of a form.
-Out: a change of the library, and the number of photos that it was about.
+Out: a change of the library, and the photos that it was about.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
+from waymark.gazetteer import Landmark
+from waymark.library import store_review
 from waymark.library.store import Store
-from waymark.library.store_query import landmarks_of
-from waymark.library.store_queue import standing
+from waymark.library.store_query import STATES, landmarks_of
 from waymark.serve.library_filter import filter_of
-from waymark.serve.library_rows import above
+from waymark.serve.library_rows import above, guessed, shown
 from waymark.serve.library_shelf import Shelf
 from waymark.serve.problems import Problem
 from waymark.serve.service import Service
-from waymark.serve.teach_names import Names
+from waymark.serve.teach_names import Names, clean_name
 
 MOST = 1_000  # photos of a press
-SAYS: dict[str, Callable[[Store, list[int]], int]] = {
-    "approved": Store.approve,
-    "rejected": Store.reject,
-    "not-a-landmark": Store.not_a_landmark,
-}
+NEW_LANDMARK = "new-landmark"
+"""The code of the problem that a name is nobody's; with the field `new` it is none."""
 
 
 class Known:
@@ -42,29 +40,61 @@ class Known:
             self._made = bundle.sha256, Names(bundle.manifest.landmarks)
         return self._made[1]
 
+    def meant(self, store: Store, text: str, photos: list[int], *, new: bool) -> Landmark:
+        """Return the landmark that a person means, for these photos.
 
-async def say(shelf: Shelf, known: Known, fields: Mapping[str, str]) -> int:
+        A name that was only ever given by a correction that was undone is nobody's again.
+
+        Args:
+            store: the library.
+            text: an id or a name.
+            photos: what it is said of.
+            new: whether a name that nobody knows makes a landmark.
+
+        Raises:
+            Problem: it is no name; or nobody knows it, and it was not said to be new.
+        """
+        if new:
+            return self.names.find(text, landmarks_of(store).values())
+        ours = shown(store)
+        found = _of_id(text, [*guessed(store, photos), *ours]) or self.names.look_up(text, ours)
+        if found is not None:
+            return found
+        near = self.names.search(text, ours, limit=1)
+        raise Problem(
+            409,
+            NEW_LANDMARK,
+            f'no landmark is called "{clean_name(text)}".',
+            f"Did you mean {near[0].name}? Else say that it is a new one."
+            if near
+            else "Say that it is a new one, or type another name.",
+        )
+
+
+async def say(shelf: Shelf, known: Known, fields: Mapping[str, str]) -> list[int]:
     """Do what a form says: `say`, of the photos `photo`; `landmark` where it is `corrected`.
+
+    A `landmark` that nobody knows makes one with `new=1` only.
+
+    Returns:
+        The photos that changed, copies included.
 
     Raises:
         Problem: the form cannot be right, or a photo is not the library's.
         Busy: another program writes the library.
     """
-    what = fields.get("say", "")
     photos = _numbers(fields.get("photo", ""))
-    if what == "corrected":
-        text = fields.get("landmark", "")
+    text, new = fields.get("landmark", ""), fields.get("new", "") == "1"
+    what = next((state for state in STATES[1:] if state == fields.get("say", "")), None)
+    if what is None:
+        raise _wrong(f"say must be one of {', '.join(STATES[1:])}.")
 
-        def correct(store: Store) -> int:
-            landmark = known.names.find(text, landmarks_of(store).values())
-            return sum(store.correct(photo, landmark) for photo in photos)
+    def change(store: Store) -> list[int]:
+        if what != "corrected":
+            return store_review.say(store, photos, what)
+        return store_review.correct(store, photos, known.meant(store, text, photos, new=new))
 
-        if len(photos) != 1:
-            raise _wrong("one photo at a time can be corrected.")
-        return await shelf.write(correct)
-    if what not in SAYS:
-        raise _wrong(f"say must be one of {', '.join((*SAYS, 'corrected'))}.")
-    return await shelf.write(lambda store: SAYS[what](store, photos))
+    return await shelf.write(change)
 
 
 async def approve_above(shelf: Shelf, fields: Mapping[str, str]) -> int:
@@ -92,13 +122,13 @@ async def approve_above(shelf: Shelf, fields: Mapping[str, str]) -> int:
 
 
 async def undo(shelf: Shelf) -> dict[str, Any]:
-    """Take back what was said last; return how many photos that was, and one of them."""
+    """Take back what was said last.
 
-    def take_back(store: Store) -> dict[str, Any]:
-        last = standing(store).last
-        return {"undone": store.undo_review(), "photo": last and last.photo}
-
-    return await shelf.write(take_back)
+    Returns:
+        `undone`, the number of photos; `photo`, one of them; `photos`, the first `MOST`.
+    """
+    photos = await shelf.write(store_review.undo)
+    return {"undone": len(photos), "photo": min(photos, default=None), "photos": photos[:MOST]}
 
 
 def score_of(text: str) -> float:
@@ -123,6 +153,10 @@ def _numbers(text: str) -> list[int]:
     if len(parts) > MOST:
         raise _wrong(f"at most {MOST:,} photos can be sent at once.")
     return [int(part) for part in parts]
+
+
+def _of_id(text: str, landmarks: list[Landmark]) -> Landmark | None:
+    return next((one for one in landmarks if one.id == text), None)
 
 
 def _wrong(message: str) -> Problem:

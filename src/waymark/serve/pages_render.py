@@ -41,8 +41,11 @@ def templates() -> Environment:
         "kind": lambda category: category and category.replace("_", " "),
         "thousands": "{:,}".format,
         "around": lambda guess: outline.around(*_position(guess)),
+        "around_both": lambda guess, point: outline.around_all((_position(guess), tuple(point))),
         "coordinates": lambda guess: pages_place.coordinates(*_position(guess)),
         "openstreetmap": lambda guess: pages_place.openstreetmap(*_position(guess)),
+        "distance": pages_place.say_distance,
+        "camera_pin": lambda point: (*outline.project(*point), "The camera", None, False),
         "pin": lambda guess: (*outline.project(*_position(guess)), guess["name"], None, True),
     }
     return pages

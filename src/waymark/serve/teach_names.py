@@ -64,11 +64,18 @@ class Names:
         Raises:
             Problem: it is no name.
         """
-        name = clean_name(text)
         taught = tuple(taught)
+        found = self.look_up(text, taught)
+        if found is not None:
+            return found
+        name = clean_name(text)
+        return Landmark(id=self._new_id(name, {one.id for one in taught}), name=name)
+
+    def look_up(self, text: str, taught: Iterable[Landmark] = ()) -> Landmark | None:
+        """Return the landmark of that id or name; None where nobody knows one. See `find`."""
+        name = clean_name(text)
         given = {_key(one.name): one for one in taught}
-        found = self._listed.get(name) or given.get(_key(name)) or self._by_name.get(_key(name))
-        return found or Landmark(id=self._new_id(name, {one.id for one in taught}), name=name)
+        return self._listed.get(name) or given.get(_key(name)) or self._by_name.get(_key(name))
 
     def search(
         self, text: str, taught: Iterable[Landmark] = (), *, limit: int = 8

@@ -22,7 +22,7 @@ from waymark.serve.problems import Problem, closing
 from waymark.serve.service import Service
 from waymark.serve.settings import SLOWEST
 
-_MAX_FIELDS, _MAX_FIELD = 20, 4096  # of a form: their number, and bytes each
+_MAX_FIELDS, _MAX_FIELD = 20, 20_000  # of a form: their number, and bytes each
 _MAX_PARTS = 100
 _LINGER_S = 2.0  # for which the rest of what is refused is read: many clients send all, then listen
 

@@ -11,6 +11,21 @@ export class Refused extends Error {
   }
 }
 
+const offline = () => new Refused({ code: "offline", message: "The server does not answer.", hint: "Is waymark serve still running? Then try again." });
+const unworded = (answer) => new Refused({ code: "http", message: `The server answered ${answer.status}.`, hint: "Try again." });
+
+/** Get something; returns the answer. */
+export async function get(address) {
+  const answer = await fetch(address, { headers: { Accept: "application/json" } }).catch(() => { throw offline(); });
+  if (answer.status === 401) location.assign("/login");
+  if (answer.ok) return answer;
+  const said = await answer.json().catch(() => null);
+  throw said?.error ? new Refused(said.error) : unworded(answer);
+}
+
+/** Get JSON. */
+export const ask = async (address) => (await get(address)).json().catch(() => { throw offline(); });
+
 /** Post a form; returns the JSON of the answer. Waits and asks again while the server is busy. */
 export async function post(address, form, { onWait = () => {} } = {}) {
   for (let attempt = 1; ; attempt += 1) {
@@ -19,8 +34,7 @@ export async function post(address, form, { onWait = () => {} } = {}) {
       const headers = { "X-CSRF-Token": csrf(), Accept: "application/json" };
       answer = await fetch(address, { method: "POST", body: form, headers });
     } catch {
-      const hint = "Is waymark serve still running? Then try again.";
-      throw new Refused({ code: "offline", message: "The server does not answer.", hint });
+      throw offline();
     }
     if (answer.status === 503 && attempt < TRIES) {
       onWait();
@@ -30,9 +44,8 @@ export async function post(address, form, { onWait = () => {} } = {}) {
     }
     if (answer.status === 401) location.assign("/login");
     const said = await answer.json().catch(() => null);
-    if (!answer.ok || said?.error) {
-      throw new Refused(said?.error ?? { code: "http", message: `The server answered ${answer.status}.`, hint: "Try again." });
-    }
+    if (said?.error) throw new Refused(said.error);
+    if (!answer.ok) throw unworded(answer);
     return said;
   }
 }

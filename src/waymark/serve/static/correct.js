@@ -6,7 +6,7 @@ const PAUSE = 120; // ms after the last letter
 let made = 0;
 
 async function search(text, from) {
-  const answer = await fetch(`${from}?q=${encodeURIComponent(text)}`, { headers: { Accept: "application/json" } });
+  const answer = await fetch(`${from}${from.includes("?") ? "&" : "?"}q=${encodeURIComponent(text)}`, { headers: { Accept: "application/json" } });
   return answer.ok ? (await answer.json()).names : [];
 }
 
@@ -14,11 +14,12 @@ const more = (one) => [one.local_name !== one.name && one.local_name, one.place,
 
 /**
  * Make a field a combobox of landmarks; `chosen(landmark)` is called with the one that is taken.
- * What is typed and is none of them stays as it is: a new name.
+ * What is typed and is none of them stays as it is: a new name. With `careful`, a new name is a
+ * choice of its own, the last (`isNew`), and the likeliest landmark is marked as soon as it is found.
  */
-export function complete(input, chosen = () => {}, { from = "/api/v1/teach/names" } = {}) {
+export function complete(input, chosen = () => {}, { from = "/api/v1/teach/names", careful = false } = {}) {
   const id = `names-${(made += 1)}`;
-  const list = el("ul", { role: "listbox", id, "aria-label": "Landmarks", hidden: true });
+  const list = el("ul", { role: "listbox", id, tabindex: "-1", "aria-label": "Landmarks", hidden: true });
   const box = el("span", { class: "combo" });
   input.removeAttribute("list");
   for (const [name, value] of Object.entries({ role: "combobox", "aria-autocomplete": "list", "aria-expanded": "false", "aria-controls": id, autocomplete: "off" })) input.setAttribute(name, value);
@@ -57,10 +58,12 @@ export function complete(input, chosen = () => {}, { from = "/api/v1/teach/names
     timer = setTimeout(async () => {
       const names = await search(text, from).catch(() => []);
       if (asked !== text) return; // something else was typed since
-      found = names;
+      const isThere = names.some((one) => one.name.toLowerCase() === text.toLowerCase());
+      found = careful && !isThere ? [...names, { name: text, isNew: true }] : names;
       list.replaceChildren(...found.map((one, i) => el("li", { role: "option", id: `${id}-${i}`, "aria-selected": "false" },
-        el("bdi", {}, one.name), " ", el("small", {}, el("bdi", {}, more(one))))));
+        one.isNew ? ["New landmark: “", el("bdi", {}, one.name), "”"] : [el("bdi", {}, one.name), " ", el("small", {}, el("bdi", {}, more(one)))])));
       show(found.length > 0 && document.activeElement === input);
+      if (careful && !list.hidden && names.length) mark(0);
     }, PAUSE);
   });
   input.addEventListener("keydown", (event) => {

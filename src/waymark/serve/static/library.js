@@ -1,157 +1,126 @@
-// The library page: filters act at once, the grid shows any number of photos, keys review them.
+// The library page: filters act at once, and the grid shows any number of photos.
 
 import { complete } from "./correct.js";
-import { post, Refused } from "./api.js";
+import { ask } from "./api.js";
 import { el, say } from "./dom.js";
-import { makeGrid, called } from "./library_grid.js";
-import { liven, pin, project } from "./map.js";
+import { makeGrid } from "./library_grid.js";
+import { makeMap } from "./library_map.js";
+import { many, takeBack, trouble } from "./library_say.js";
+import { makeSelection, review } from "./library_select.js";
 
 const WAIT = 250; // ms after the last letter
-const SAYS = { a: "approved", r: "rejected", n: "not-a-landmark" };
-const SAID = { approved: "approved", rejected: "rejected", "not-a-landmark": "said to be no landmark", corrected: "corrected" };
-const MOST_PINS = 3000;
+const SAY_THEMSELVES = ["q", "landmark", "place", "country", "category", "only"]; // as in library_filter.py
 
 const form = document.getElementById("filter");
-const problem = document.getElementById("problem");
 const box = document.getElementById("grid");
 const bulk = document.getElementById("bulk");
+const chips = document.getElementById("chips");
 let keys = [null], query = "", asked = 0, timer = 0;
 
-async function ask(address) {
-  const answer = await fetch(address, { headers: { Accept: "application/json" } });
-  if (answer.status === 401) location.assign("/login");
-  const said = await answer.json().catch(() => null);
-  if (!answer.ok || !said) throw new Refused(said?.error ?? { code: "http", message: "The server does not answer.", hint: "Try again." });
-  return said;
-}
-
-function trouble(error) {
-  const lines = error ? [error.message, error.hint].filter(Boolean) : [];
-  problem.replaceChildren(...(lines.length ? [el("div", { class: "problem", role: "alert" }, lines.map((line) => el("p", {}, line)))] : []));
-}
-
+const selection = makeSelection(() => grid.paint());
 const grid = makeGrid(box, {
   size: 100,
+  covered: () => document.getElementById("bar").offsetHeight,
+  isChosen: selection.has,
+  link: (photo) => `/library/review?photo=${photo.id}${query && `&${query}`}`,
   async fetchPage(page) {
     const after = keys[page];
-    const said = await ask(`/api/v1/library?${query}${after ? `&after=${encodeURIComponent(after)}` : ""}&limit=100`);
-    return said.photos;
+    return (await ask(`/api/v1/library?${query}${after ? `&after=${encodeURIComponent(after)}` : ""}&limit=100`)).photos;
   },
 });
 
 const fold = document.querySelector(".map-fold");
-const frame = fold.querySelector("[data-map]");
-let map = null, places = [];
-fold.hidden = false;
-document.getElementById("map-details").addEventListener("toggle", (event) => {
-  if (!event.currentTarget.open) return;
-  map ??= liven(frame);
-  draw();
+const map = makeMap(fold.querySelector("[data-map]"), (one) => {
+  form.elements.landmark.value = one.name;
+  look();
 });
+fold.hidden = false;
+document.getElementById("map-details").addEventListener("toggle", (event) => { if (event.currentTarget.open) map.open(); });
 
-function draw() {
-  if (!map) return;
-  frame.querySelector(".pins").replaceChildren(...places.slice(0, MOST_PINS).reverse().map((one) => {
-    const mark = pin(...project(one.lat, one.lon), `${one.name}: ${one.photos.toLocaleString("en")}`, one.photos > 100);
-    const link = document.createElementNS("http://www.w3.org/2000/svg", "a");
-    link.setAttribute("href", `/library?landmark=${encodeURIComponent(one.id)}`);
-    link.setAttribute("tabindex", "-1"); // the filter has them all, by name
-    link.append(...mark.childNodes);
-    link.addEventListener("click", (event) => {
-      event.preventDefault();
-      form.elements.landmark.value = one.name;
-      look();
-    });
-    return link;
-  }));
+const given = () => [...new FormData(form)].filter(([, value]) => value.trim());
+const asks = () => new URLSearchParams(given()).toString();
+const address = (page, text) => (text ? `${page}?${text}` : page);
+
+// what the filter holds, in words; each goes by a click
+function chip([name]) {
+  const field = form.elements[name];
+  const words = field.matches("select") ? field.selectedOptions[0].text : field.value.trim();
+  const without = new URLSearchParams(query);
+  without.delete(name);
+  const leave = (event) => { event.preventDefault(); field.value = ""; look(); };
+  return el("a", { class: "chip", href: address("/library", without.toString()), title: "Leave this filter out", onclick: leave },
+    el("bdi", {}, SAY_THEMSELVES.includes(name) ? words : `${field.labels[0].textContent}: ${words}`), el("span", { class: "gone" }, ", leave it out"));
+}
+
+function offer(waiting) {
+  const these = query && waiting;
+  const link = document.getElementById("review");
+  link.textContent = these ? `Review these ${waiting.toLocaleString("en")}` : "Review";
+  link.href = address("/library/review", these ? query : "");
 }
 
 /** Show what the filter holds. */
 async function look({ note = true } = {}) {
   const mine = (asked += 1);
-  const values = [...new FormData(form)].filter(([, value]) => value.trim());
-  query = new URLSearchParams(values).toString();
-  if (note) history.replaceState(null, "", query ? `/library?${query}` : "/library");
+  clearTimeout(timer);
+  const values = given();
+  query = asks();
+  if (note) history.replaceState(null, "", address("/library", query));
   bulk.querySelectorAll("input[type=hidden]").forEach((one) => one.remove());
   bulk.prepend(...values.map(([name, value]) => el("input", { type: "hidden", name, value })));
+  document.querySelector("#undo [name=back]").value = address("/library", query);
+  document.getElementById("clear").hidden = !values.length;
+  chips.replaceChildren(...values.map(chip));
+  selection.clear();
+  let found = { photos: 0, waiting: 0, after: [null], places: [] };
   try {
-    const said = await ask(`/api/v1/library/overview?${query}`);
+    found = await ask(`/api/v1/library/overview?${query}`);
     if (mine !== asked) return;
     trouble(null);
-    keys = said.after;
-    places = said.places;
-    grid.show(said.photos);
-    const cut = grid.shown < said.photos ? ` The first ${grid.shown.toLocaleString("en")} are shown; narrow the filter for the others.` : "";
-    say(said.photos ? `${said.photos.toLocaleString("en")} photo${said.photos === 1 ? "" : "s"}.${cut}` : "No photo fits.");
+    say(found.photos ? many(found.photos) : "No photo fits.");
   } catch (error) {
     if (mine !== asked) return;
-    keys = [null];
-    places = [];
-    grid.show(0);
+    say("");
     trouble(error);
   }
-  draw();
+  keys = found.after;
+  grid.show(found.photos);
+  if (grid.shown < found.photos) say(`${many(found.photos)}. The first ${grid.shown.toLocaleString("en")} are shown; narrow the filter for the others.`);
+  offer(found.waiting);
+  map.show(found.places);
 }
 
-function stand(standing) {
-  document.getElementById("left").textContent = standing.left.toLocaleString("en");
-  document.getElementById("done").textContent = standing.done.toLocaleString("en");
-  const { last } = standing;
-  document.querySelector("#undo button").disabled = !last;
-  document.getElementById("last").textContent = last ? `: ${SAID[last.state]}${last.photos > 1 ? `, ${last.photos.toLocaleString("en")} photos` : ""}` : "";
-}
-
-async function tell(address, values) {
-  const sent = new FormData();
-  for (const [name, value] of Object.entries(values)) sent.append(name, value);
-  try {
-    const said = await post(address, sent, { onWait: () => say("The library is busy; waiting…") });
-    trouble(null);
-    stand(said.standing);
-    return said;
-  } catch (error) {
-    trouble(error);
-    return null;
-  }
-}
-
-async function judge(index, what) {
-  const photo = grid.at(index);
-  if (!photo || !(await tell("/api/v1/library/reviews", { say: what, photo: photo.id }))) return;
-  Object.assign(photo, await ask(`/api/v1/library/photos/${photo.id}`));
-  grid.redraw(index);
-  say(`${called(photo)}: ${SAID[photo.state] ?? "as it was"}.`);
+// after something was said, fewer of a filter wait
+async function recount() {
+  const mine = asked;
+  if (!query) return;
+  const { standing } = await ask(`/api/v1/library/queue?${query}&limit=1`);
+  if (mine === asked) offer(standing.left);
 }
 
 async function undo() {
-  const said = await tell("/api/v1/library/undo", {});
-  if (!said) return;
-  const index = Number(document.activeElement?.closest?.("[data-index]")?.dataset.index ?? -1);
-  const photo = index >= 0 ? grid.at(index) : null;
-  if (photo && said.undone === 1 && photo.id === said.photo) {
-    Object.assign(photo, await ask(`/api/v1/library/photos/${photo.id}`));
-    grid.redraw(index);
-  } else await look({ note: false });
-  say(said.undone ? `Taken back: ${said.undone.toLocaleString("en")} photo${said.undone === 1 ? "" : "s"}.` : "There is nothing to take back.");
+  try {
+    const said = await takeBack();
+    const index = Number(document.activeElement?.closest?.("[data-index]")?.dataset.index ?? -1);
+    const photo = index >= 0 ? grid.at(index) : null;
+    if (photo && said.undone === 1 && photo.id === said.photo) {
+      grid.change([photo.id], await ask(`/api/v1/library/photos/${photo.id}`));
+      recount().catch(() => {});
+    } else {
+      await look({ note: false });
+      if (index >= 0 && index < grid.count) grid.focus(index);
+    }
+    say(said.undone ? `Taken back: ${many(said.undone)}.` : "There is nothing to take back.");
+  } catch (error) {
+    trouble(error);
+  }
 }
 
-box.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey) return;
-  const held = event.target.closest("[data-index]");
-  if (!held) return;
-  const index = Number(held.dataset.index), end = grid.count - 1;
-  const steps = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -grid.across, ArrowDown: grid.across };
-  if (event.key in steps) grid.focus(Math.min(Math.max(index + steps[event.key], 0), end));
-  else if (event.key.toLowerCase() in SAYS) judge(index, SAYS[event.key.toLowerCase()]);
-  else if (event.key.toLowerCase() === "u") undo();
-  else return;
-  event.preventDefault();
-});
 document.getElementById("undo").addEventListener("submit", (event) => { event.preventDefault(); undo(); });
 form.addEventListener("submit", (event) => { event.preventDefault(); look(); });
-form.addEventListener("change", () => look());
+form.addEventListener("change", () => { if (asks() !== query) look(); });
 form.addEventListener("input", (event) => {
-  if (!event.target.matches("[type=search], [type=text]")) return;
+  if (!event.target.matches("[type=search]")) return; // names are looked for when they are whole
   clearTimeout(timer);
   timer = setTimeout(look, WAIT);
 });
@@ -160,7 +129,11 @@ document.getElementById("clear").addEventListener("click", (event) => {
   for (const one of form.elements) if (one.name) one.value = "";
   look();
 });
-complete(form.elements.landmark, () => look(), { from: "/api/v1/library/names" });
+complete(form.elements.landmark, () => look(), { from: "/api/v1/library/names?shown=1" });
+review(box, grid, selection, { undo, said: () => recount().catch(() => {}) });
 document.getElementById("plain").remove();
 document.getElementById("none")?.remove();
-look({ note: false });
+look({ note: false }).then(() => {
+  const index = history.state?.at; // back from the review
+  if (index < grid.count) grid.focus(index);
+});

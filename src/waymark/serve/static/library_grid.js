@@ -1,14 +1,14 @@
 // A grid of any number of photos: only the lines near the window are in the page.
 
 import { el, percent } from "./dom.js";
+import { Refused } from "./api.js";
+import { SAID } from "./library_say.js";
 
 const MORE = 2; // lines kept beyond each edge of the window
 const CAPTION = 54; // px under a picture: as in library.css
 const TALLEST = 12_000_000; // px; browsers cut what is taller
 const HURRY = 2.5; // px a ms, from which on pictures are not asked for while they fly past
 const AT_REST = 90; // ms
-
-const STATES = { approved: "Approved", corrected: "Corrected", rejected: "Rejected", "not-a-landmark": "Not a landmark" };
 
 /** What a photo is called. */
 export function called(photo) {
@@ -17,17 +17,18 @@ export function called(photo) {
 }
 
 function told(photo) {
-  const sure = STATES[photo.state] ?? (photo.landmark && photo.confidence !== null ? percent(photo.confidence) : "");
+  const sure = SAID[photo.state] ?? (photo.landmark && photo.confidence !== null ? percent(photo.confidence) : "");
   return photo.evidence === "context" ? [sure, "by its neighbours"].filter(Boolean).join(" · ") : sure;
 }
 
 /**
- * Make `box` a grid. `fetchPage(n)` returns the photos of page `n`, each of `size` photos.
- * Returns `show(count)`, which begins anew, `at(index)`, `redraw(index)` and `focus(index)`.
+ * Make `box` a grid. `fetchPage(n)` returns the photos of page `n`, each of `size` photos; `link`
+ * where a photo leads, `isChosen(index)` whether it is selected, `covered()` how many pixels at
+ * the top of the window something lies over the grid.
  */
-export function makeGrid(box, { size, fetchPage }) {
+export function makeGrid(box, { size, fetchPage, link, isChosen, covered }) {
   let count = 0, across = 1, high = 200, era = 0, last = [0, 0], resting = 0, asleep = false, hurried = false, gap = 14;
-  const pages = new Map(); // number of a page: its photos, or true while they are on their way
+  const pages = new Map(); // number of a page: its photos, or a promise while they are on their way
   const lines = new Map(); // number of a line: its element
   box.classList.add("live");
   box.setAttribute("role", "list");
@@ -45,9 +46,10 @@ export function makeGrid(box, { size, fetchPage }) {
   const at = (index) => { const page = pages.get(Math.floor(index / size)); return Array.isArray(page) ? page[index % size] : undefined; };
 
   function picture(photo) {
-    if (photo.gone || photo.error) return el("span", { class: "lost" }, photo.gone ? "The file is gone" : "Can't be read");
+    const lost = (words) => el("span", { class: "lost" }, el("span", {}, `${words} `, el("small", {}, el("bdi", {}, photo.file))));
+    if (photo.gone || photo.error) return lost(photo.gone ? "The file is gone" : "Can't be read");
     const image = el("img", { alt: "", decoding: "async", "data-src": photo.src, draggable: "false" });
-    image.addEventListener("error", () => image.replaceWith(el("span", { class: "lost" }, "Can't be shown")));
+    image.addEventListener("error", () => image.replaceWith(lost("Can't be shown")));
     return image;
   }
 
@@ -55,20 +57,27 @@ export function makeGrid(box, { size, fetchPage }) {
     const photo = at(index);
     const place = { role: "listitem", "aria-setsize": count, "aria-posinset": index + 1, "data-index": index };
     if (!photo) return el("div", { class: "cell", ...place }, el("a", { tabindex: "-1" }, el("span", { class: "blank" })));
-    return el("div", { class: `cell is-${photo.state}`, "data-photo": photo.id, ...place },
-      el("a", { href: `/library/review?photo=${photo.id}` }, picture(photo),
-        el("span", { class: "named" }, el("bdi", {}, called(photo))), el("span", { class: "of-it" }, told(photo))));
+    const chosen = isChosen(index), name = called(photo);
+    return el("div", { class: `cell is-${photo.state}${chosen ? " is-chosen" : ""}`, "data-photo": photo.id, ...place },
+      el("a", { href: link(photo), title: [photo.file, photo.taken].filter(Boolean).join(", ") }, picture(photo),
+        el("span", { class: "named" }, el("bdi", {}, name)), el("span", { class: "of-it" }, told(photo))),
+      el("button", { type: "button", class: "tick", tabindex: "-1", "aria-label": `Select ${name}`, "aria-pressed": String(chosen) }));
   }
 
   function fill(line, number) {
     const from = number * across;
+    const held = line.contains(document.activeElement) && document.activeElement.closest("[data-index]").dataset.index;
     line.replaceChildren(...Array.from({ length: Math.min(across, count - from) }, (_, i) => cell(from + i)));
     line.dataset.whole = String(line.childElementCount === line.querySelectorAll("[data-photo]").length);
+    if (held) line.querySelector(`[data-index="${held}"] a`)?.focus({ preventScroll: true });
   }
 
-  async function need(page) {
-    if (pages.has(page)) return;
-    pages.set(page, true);
+  function need(page) {
+    if (!pages.has(page)) pages.set(page, load(page));
+    return pages.get(page);
+  }
+
+  async function load(page) {
     const mine = era;
     try {
       const photos = await fetchPage(page);
@@ -153,6 +162,16 @@ export function makeGrid(box, { size, fetchPage }) {
     anew();
   }).observe(box);
 
+  function redraw(index) {
+    const before = box.querySelector(`[data-index="${index}"]`);
+    if (!before) return;
+    const focused = before.contains(document.activeElement);
+    const made = cell(index);
+    before.replaceWith(made);
+    wake();
+    if (focused) made.querySelector("a").focus({ preventScroll: true });
+  }
+
   return {
     at,
     show(total) {
@@ -164,21 +183,43 @@ export function makeGrid(box, { size, fetchPage }) {
     get across() { return across; },
     get count() { return count; },
     get shown() { return Math.min(count, Math.floor(TALLEST / high) * across); },
-    /** Draw a photo anew, after something was said of it. */
-    redraw(index) {
-      const before = box.querySelector(`[data-index="${index}"]`);
-      if (!before) return;
-      const focused = before.contains(document.activeElement);
-      const made = cell(index);
-      before.replaceWith(made);
-      wake();
-      if (focused) made.querySelector("a").focus({ preventScroll: true });
+    /** The first photo of which all is seen. */
+    get first() { return Math.min(Math.max(Math.ceil((covered() - box.getBoundingClientRect().top) / high) * across, 0), count - 1); },
+    /** Return the numbers of photos, which may not have been fetched yet. */
+    async numbers(indexes) {
+      const found = [];
+      for (const index of indexes) {
+        await need(Math.floor(index / size)); // one after the other, as far pages are forgotten
+        if (at(index)) found.push(at(index).id);
+      }
+      if (found.length < indexes.length) throw new Refused({ code: "missing", message: "Some of the photos could not be fetched.", hint: "Try again." });
+      return found;
+    },
+    /** Note what is new of photos, by their numbers, and draw those anew that are on the page. */
+    change(numbers, values) {
+      const changed = new Set(numbers);
+      for (const [page, photos] of pages) {
+        if (!Array.isArray(photos)) continue;
+        photos.forEach((photo, i) => {
+          if (!changed.has(photo.id)) return;
+          Object.assign(photo, values);
+          redraw(page * size + i);
+        });
+      }
+    },
+    /** Show anew which photos are selected. */
+    paint() {
+      for (const one of box.querySelectorAll(".cell[data-photo]")) {
+        const chosen = isChosen(Number(one.dataset.index));
+        one.classList.toggle("is-chosen", chosen);
+        one.querySelector(".tick").setAttribute("aria-pressed", String(chosen));
+      }
     },
     /** Move to a photo. */
     focus(index) {
       const number = Math.floor(index / across);
       const top = box.getBoundingClientRect().top + number * high;
-      if (top < 0) scrollBy({ top: top - 12, behavior: "instant" });
+      if (top < covered()) scrollBy({ top: top - covered() - 8, behavior: "instant" });
       else if (top + high > innerHeight) scrollBy({ top: top + high - innerHeight + 12, behavior: "instant" });
       draw();
       box.querySelector(`[data-index="${index}"] a`)?.focus({ preventScroll: true });

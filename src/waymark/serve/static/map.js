@@ -4,6 +4,7 @@ import { svg } from "./dom.js";
 
 const WEST = -170, NORTH = 78, SOUTH = -57, SCALE = 10;
 const CLOSEST = 100; // units: width of the closest view; the outline has no more to show
+const USUAL = 420; // units: width of the view around one place
 const LABEL = 13; // px
 
 const mercator = (lat) => (Math.asinh(Math.tan((lat * Math.PI) / 180)) * 180) / Math.PI;
@@ -42,7 +43,7 @@ function towns() {
 
 /** A pin: a dot with a ring round it; of the same size at every zoom. */
 export function pin(x, y, name, strong = true) {
-  const at = `M${x.toFixed(1)} ${y.toFixed(1)}h.01`;
+  const at = `M${x.toFixed(3)} ${y.toFixed(3)}h.01`;
   const more = strong ? " strong" : "";
   const title = svg("title", {}, name);
   return svg("g", {}, title, svg("path", { class: `ring${more}`, d: at }), svg("path", { class: `dot${more}`, d: at }));
@@ -50,16 +51,18 @@ export function pin(x, y, name, strong = true) {
 
 /**
  * Make a frame of the map zoom; returns what a page does with it.
- * `pick(lat, lon)` is called where somebody clicks on the map.
+ * `pick(lat, lon)` is called where somebody clicks on the map, `zoomed(unit)` when a pixel is
+ * `unit` units from now on; `closest` is the width of the closest view, `kept()` returns boxes
+ * (left, top, right, end) where no town may be named.
  */
-export function liven(frame, { pick = null } = {}) {
+export function liven(frame, { pick = null, zoomed = () => {}, closest = CLOSEST, kept = () => [] } = {}) {
   const drawing = frame.querySelector("svg");
   const buttons = Object.fromEntries([...frame.querySelectorAll("[data-zoom]")].map((one) => [one.dataset.zoom, one]));
   const [, , worldWidth, worldHeight] = frame.dataset.world.split(" ").map(Number);
   const known = towns();
   let [x, y, width, height] = drawing.getAttribute("viewBox").split(" ").map(Number);
   let centre = [x + width / 2, y + height / 2];
-  let pinned = null;
+  let pinned = null, told = 0; // what `zoomed` was told last
 
   // what is really seen: the frame may be of another shape than its first view
   const shape = () => (drawing.clientWidth || 340) / (drawing.clientHeight || 200);
@@ -67,14 +70,15 @@ export function liven(frame, { pick = null } = {}) {
   const perPixel = () => width / (drawing.clientWidth || 340);
 
   function draw() {
-    width = Math.min(Math.max(width, CLOSEST), widest());
+    width = Math.min(Math.max(width, closest), widest());
     height = width / shape();
     const within = (at, seen, all) => (seen >= all ? all / 2 : Math.min(Math.max(at, seen / 2), all - seen / 2));
     centre = [within(centre[0], width, worldWidth), within(centre[1], height, worldHeight)];
     [x, y] = [centre[0] - width / 2, centre[1] - height / 2];
-    drawing.setAttribute("viewBox", [x, y, width, height].map((n) => n.toFixed(2)).join(" "));
-    buttons.in.disabled = width <= CLOSEST * 1.01;
+    drawing.setAttribute("viewBox", [x, y, width, height].map((n) => n.toFixed(3)).join(" "));
+    buttons.in.disabled = width <= closest * 1.01;
     buttons.out.disabled = buttons.world.disabled = width >= widest() * 0.99;
+    if (told !== perPixel()) zoomed((told = perPixel()));
     write();
   }
 
@@ -90,7 +94,7 @@ export function liven(frame, { pick = null } = {}) {
       return true;
     };
     const labels = [], marks = [];
-    taken.push([x + width - 62 * unit, y, x + width, y + 156 * unit]); // the buttons
+    taken.push([x + width - 62 * unit, y, x + width, y + 156 * unit], ...kept()); // the first is the buttons
     if (pinned) {
       const { x: px, y: py } = pinned, name = short(pinned.name), size = LABEL * 1.1 * unit;
       const across = breadth(name, 600) * size, gap = 14 * unit, edge = 6 * unit;
@@ -128,7 +132,7 @@ export function liven(frame, { pick = null } = {}) {
 
   function zoom(factor, at = centre) {
     const before = width;
-    width = Math.min(Math.max(width * factor, CLOSEST), widest());
+    width = Math.min(Math.max(width * factor, closest), widest());
     const share = width / before;
     centre = [at[0] + (centre[0] - at[0]) * share, at[1] + (centre[1] - at[1]) * share];
     draw();
@@ -216,9 +220,16 @@ export function liven(frame, { pick = null } = {}) {
     /** Put the one strong pin at a place. */
     pin(lat, lon, name) { this.pinAt(...project(lat, lon), name); },
     /** Look at a point of the map; `across` is how much is seen, in units. */
-    lookAt(px, py, across = 420) { centre = [px, py]; width = across; draw(); },
+    lookAt(px, py, across = USUAL) { centre = [px, py]; width = across; draw(); },
     /** Look at a place. */
-    look(lat, lon, across = 420) { this.lookAt(...project(lat, lon), across); },
+    look(lat, lon, across = USUAL) { this.lookAt(...project(lat, lon), across); },
+    /** Look at all of some points of the map, with room around them; at the world, without any. */
+    fit(points, least = USUAL) {
+      if (!points.length) { width = widest(); draw(); return; }
+      const [xs, ys] = [points.map((one) => one.x), points.map((one) => one.y)];
+      const [left, right, top, end] = [Math.min(...xs), Math.max(...xs), Math.min(...ys), Math.max(...ys)];
+      this.lookAt((left + right) / 2, (top + end) / 2, Math.max(1.3 * (right - left), 1.3 * (end - top) * shape(), least));
+    },
   };
   new ResizeObserver(draw).observe(drawing);
   draw();

@@ -1,87 +1,90 @@
 // The review: one photo after the other, by mouse or by key.
 
-import { complete } from "./correct.js";
-import { post, Refused } from "./api.js";
+import { ask, get } from "./api.js";
 import { el, say } from "./dom.js";
+import { KEYS, SAID, correctionField, many, stand, takeBack, tell, trouble } from "./library_say.js";
 import { liven } from "./map.js";
 
-const KEYS = { a: "approved", r: "rejected", n: "not-a-landmark" };
-const SAID = { approved: "Approved", rejected: "Rejected", "not-a-landmark": "Not a landmark", corrected: "Corrected" };
 const AHEAD = 2; // photos that are fetched before they are shown
+const FETCHED = 200; // numbers of the queue at once
 
-const problem = document.getElementById("problem");
+const whole = document.getElementById("whole");
 let card = document.getElementById("card");
-let queue = card.dataset.photo ? [card.dataset.photo] : [], at = 0, busy = false;
+const { query } = card.dataset; // the filter, if only its photos are reviewed
+let queue = card.dataset.photo ? [card.dataset.photo] : [], at = 0, busy = false, meant = () => null;
 const ready = new Map(); // number of a photo: its card, on its way
-const answered = new Set();
+const answered = new Set(), skipped = new Set();
 
-function trouble(error) {
-  const lines = error ? [error.message, error.hint].filter(Boolean) : [];
-  problem.replaceChildren(...(lines.length ? [el("div", { class: "problem", role: "alert" }, lines.map((line) => el("p", {}, line)))] : []));
-}
+const filtered = (address) => (query ? `${address}&${query}` : address);
 
 async function fetchCard(photo) {
-  const answer = await fetch(`/library/review?part=card&photo=${photo}`, { headers: { Accept: "application/json" } });
-  if (answer.status === 401) location.assign("/login");
-  if (!answer.ok) throw new Refused((await answer.json().catch(() => null))?.error ?? { code: "http", message: "The server does not answer.", hint: "Try again." });
+  const answer = await get(filtered(`/library/review?part=card&photo=${photo}`));
   const made = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("card");
   const image = made.querySelector(".look img");
   if (image) new Image().src = image.getAttribute("src"); // the browser keeps it
   return made;
 }
 
-function get(photo) {
+function fetched(photo) {
   if (!ready.has(photo)) ready.set(photo, fetchCard(photo).catch((error) => { ready.delete(photo); throw error; }));
   return ready.get(photo);
 }
 
 async function more() {
-  const answer = await fetch("/api/v1/library/queue", { headers: { Accept: "application/json" } });
-  if (!answer.ok) return;
-  const said = await answer.json();
+  const waits = queue.filter((one) => !answered.has(one)).length; // what was skipped comes again
+  const said = await ask(filtered(`/api/v1/library/queue?limit=${waits + FETCHED}`));
   stand(said.standing);
   const known = new Set(queue);
   queue.push(...said.photos.map(String).filter((one) => !known.has(one)));
 }
 
-function stand({ left, done, last }) {
-  document.getElementById("left").textContent = left.toLocaleString("en");
-  document.getElementById("done").textContent = done.toLocaleString("en");
-  document.querySelector("#undo button").disabled = !last;
-}
+const fetchAhead = () => { for (const soon of queue.slice(at + 1, at + 1 + AHEAD)) fetched(soon).catch(() => {}); };
 
 function enliven() {
   const frame = card.querySelector("[data-map]");
   if (frame) liven(frame).pinAt(...frame.querySelector(".pins path").getAttribute("d").match(/[\d.]+/g).slice(0, 2).map(Number), document.getElementById("what").textContent.trim());
   const input = card.querySelector("#correct");
-  if (input) complete(input, () => {}, { from: "/api/v1/library/names" });
-  card.querySelector(".look img")?.addEventListener("error", (event) => {
-    event.target.replaceWith(el("p", { class: "lost" }, "The photo can't be shown"));
-  });
+  if (input) meant = correctionField(input, () => correct());
+  const image = card.querySelector(".look img");
+  image?.addEventListener("error", () => image.parentElement.replaceWith(el("p", { class: "lost" }, "The photo can't be shown")));
   document.getElementById("before").disabled = at === 0;
+  document.getElementById("next").disabled = at >= queue.length;
 }
 
 async function show(index, { fresh = false } = {}) {
-  if (index >= queue.length - 1) await more().catch(() => {});
-  at = Math.min(Math.max(index, 0), queue.length);
-  const photo = queue[at];
+  if (index >= queue.length - 1) {
+    await more().catch((error) => { if (index >= queue.length) throw error; });
+  }
+  const next = Math.min(Math.max(index, 0), queue.length), photo = queue[next];
   if (fresh && photo) ready.delete(photo);
-  const made = photo ? (await get(photo)).cloneNode(true) : done();
+  const made = photo ? (await fetched(photo)).cloneNode(true) : done();
+  at = next;
+  say("");
   card.replaceWith(document.adoptNode(made));
   card = made;
   enliven();
   document.getElementById("what").focus({ preventScroll: true });
-  for (const next of queue.slice(at + 1, at + 1 + AHEAD)) get(next).catch(() => {});
+  fetchAhead();
 }
 
 function done() {
-  return el("article", { id: "card", class: "review-card", "aria-labelledby": "what" },
-    el("div", { class: "all-done" }, el("h2", { id: "what", tabindex: "-1" }, "Nothing waits"),
-      el("p", {}, "That was all there is to look at. ", el("a", { href: "/library" }, "Back to the library"), ", or ", el("a", { href: "/library/teach" }, "teach with it"), ".")));
+  const again = el("button", { type: "button", class: "button main", onclick: () => once(lookAgain) }, "Look at them again");
+  const parts = skipped.size
+    ? [el("h2", { id: "what", tabindex: "-1" }, `You skipped ${skipped.size.toLocaleString("en")}`), el("p", {}, again)]
+    : [el("h2", { id: "what", tabindex: "-1" }, query ? "Nothing of these waits" : "Nothing waits"),
+      el("p", {}, "That was all there is to look at. ", query && [el("a", { href: "/library/review" }, "Review everything"), ", go "],
+        el("a", { href: query ? `/library?${query}` : "/library" }, query ? "back to these photos" : "Back to the library"), ", or ", el("a", { href: "/library/teach" }, "teach with it"), ".")];
+  return el("article", { id: "card", class: "review-card", "aria-labelledby": "what" }, el("div", { class: "all-done" }, parts));
+}
+
+function lookAgain() {
+  queue = [...skipped];
+  skipped.clear();
+  return show(0);
 }
 
 /** Do one thing at a time; what is pressed meanwhile counts for nothing. */
-async function once(act) {
+async function once(act, again = null) {
   if (busy) return;
   busy = true;
   card.classList.add("sending");
@@ -89,70 +92,102 @@ async function once(act) {
     await act();
     trouble(null);
   } catch (error) {
-    trouble(error);
+    trouble(error, { again });
   } finally {
     busy = false;
     card.classList.remove("sending");
   }
 }
 
-const waiting = { onWait: () => say("The library is busy; waiting…") };
-
-function tell(what, landmark = "") {
+function answer(what, options = {}) {
+  const makeNew = () => answer(what, { ...options, isNew: true });
   return once(async () => {
-    const photo = card.dataset.photo;
+    const { photo } = card.dataset;
     if (!photo) return;
-    const form = new FormData();
-    for (const [name, value] of Object.entries({ say: what, photo, landmark })) form.append(name, value);
-    const said = await post("/api/v1/library/reviews", form, waiting);
-    stand(said.standing);
-    answered.add(photo);
-    ready.delete(photo);
+    const { photos } = await tell(what, [photo], { ...options, query });
+    for (const one of [photo, ...photos.map(String)]) { // copies have the same answer
+      answered.add(one);
+      skipped.delete(one);
+      ready.delete(one);
+    }
     let next = at + 1;
     while (answered.has(queue[next])) next += 1;
     await show(next);
-    say(`${SAID[what]}${what === "corrected" ? `: ${landmark}` : ""}.`);
-  });
+    const copies = photos.length > 1 ? ` ${many(photos.length)}, with copies.` : "";
+    say(photos.length ? `${SAID[what]}${what === "corrected" ? `: ${options.name}` : ""}.${copies}` : "Nothing changed.");
+  }, { name: options.name, act: makeNew });
 }
 
 function undo() {
   return once(async () => {
-    const said = await post("/api/v1/library/undo", new FormData(), waiting);
-    stand(said.standing);
+    const said = await takeBack(query);
     if (!said.undone) { say("There is nothing to take back."); return; }
     ready.clear(); // all of them may be another now
+    for (const one of said.photos) answered.delete(String(one));
     const photo = String(said.photo);
-    answered.delete(photo);
     let index = queue.indexOf(photo);
     if (index < 0) queue.splice((index = at), 0, photo);
     await show(index, { fresh: true });
-    say(`Taken back: ${said.undone.toLocaleString("en")} photo${said.undone === 1 ? "" : "s"}.`);
+    say(`Taken back: ${many(said.undone)}.`);
   });
 }
 
-const step = (by) => once(() => show(at + by));
+function step(by) {
+  return once(async () => {
+    const { photo, state } = card.dataset;
+    if (by > 0 && photo && state === "new" && !answered.has(photo)) skipped.add(photo);
+    await show(at + by);
+  });
+}
+
+/** Look at a photo now; Back leads to the one before. */
+function open(photo) {
+  return once(() => {
+    const there = queue.indexOf(photo);
+    if (there >= 0) queue.splice(there, 1);
+    if (there >= 0 && there < at) at -= 1;
+    queue.splice(at + 1, 0, photo);
+    return show(at + 1);
+  });
+}
+
+function enlarge(address) {
+  whole.querySelector("img")?.remove();
+  whole.append(el("img", { src: address, alt: "The photo" }));
+  whole.showModal();
+}
+
+function correct() {
+  const what = meant();
+  if (what) answer("corrected", what);
+  else card.querySelector("#correct").focus();
+}
+
+const guess = (button) => answer("corrected", { landmark: button.value, name: button.querySelector("bdi").textContent });
 
 document.addEventListener("submit", (event) => {
   const { submitter } = event;
   if (event.target.id === "undo") undo();
-  else if (card.contains(event.target)) {
-    if (event.target.matches(".others")) tell("corrected", submitter.value);
-    else if (submitter.value === "corrected") correct();
-    else tell(submitter.value);
-  } else return;
+  else if (!card.contains(event.target)) return;
+  else if (event.target.matches(".others")) guess(submitter);
+  else if (event.target.matches(".really")) correct();
+  else answer(submitter.value);
   event.preventDefault();
 });
-
-function correct() {
-  const name = card.querySelector("#correct").value.trim();
-  if (name) tell("corrected", name);
-  else card.querySelector("#correct").focus();
-}
-
+document.addEventListener("click", (event) => {
+  // the second of two quick clicks would be about the next photo
+  if (event.detail > 1 && event.target.closest("#card form button")) event.preventDefault();
+  const link = event.target.closest("#card a");
+  if (!link?.matches(".whole, [data-photo]") || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  if (link.matches(".whole")) enlarge(link.href);
+  else open(link.dataset.photo);
+});
+whole.addEventListener("click", () => whole.close());
 document.getElementById("before").addEventListener("click", () => step(-1));
 document.getElementById("next").addEventListener("click", () => step(1));
 document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented || event.isComposing) return;
+  if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented || event.isComposing || whole.open) return;
   if (event.target.matches("input, select, textarea")) {
     if (event.target.id !== "correct") return;
     if (event.key === "Enter") correct();
@@ -161,19 +196,22 @@ document.addEventListener("keydown", (event) => {
     event.preventDefault();
     return;
   }
+  if (event.repeat && !event.key.startsWith("Arrow")) return; // a key that is held says one thing
   const key = event.key.toLowerCase();
   const others = card.querySelectorAll(".guess");
+  const button = card.querySelector(`.answers-to [value="${KEYS[key]}"]`);
   if (event.target.closest("[data-map]") && key.startsWith("arrow")) return;
-  if (key === "a" && !card.querySelector("[value=approved]")?.disabled) tell("approved");
-  else if (key in KEYS && key !== "a") tell(KEYS[key]);
-  else if (key === "c") card.querySelector("#correct")?.focus();
+  if (key in KEYS && card.dataset.photo) {
+    if (button && !button.disabled) answer(KEYS[key]);
+    else say(`There is no tag to ${key === "a" ? "approve" : "reject"}.`);
+  } else if (key === "c") card.querySelector("#correct")?.focus();
   else if (key === "u") undo();
   else if (key === "arrowright") step(1);
   else if (key === "arrowleft") step(-1);
-  else if (/^[1-4]$/.test(key) && others[key - 1]) tell("corrected", others[key - 1].value);
+  else if (/^[1-4]$/.test(key) && others[key - 1]) guess(others[key - 1]);
   else return;
   event.preventDefault();
 });
 
 enliven();
-more().then(() => { for (const next of queue.slice(1, 1 + AHEAD)) get(next).catch(() => {}); }).catch(() => {});
+more().then(fetchAhead).catch(trouble);

@@ -1,0 +1,256 @@
+"""What is to be written into sidecars: planned, shown, and nothing touched.
+
+In:  tagged photos, how they are to be written, and the journal of what was written before.
+Out: a `Change` for each photo.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from waymark.errors import ConfigError, SidecarError
+from waymark.library.journal import Journal, Row
+from waymark.library.journal_owner import is_of, last_write
+from waymark.library.sidecar import merge, take_back
+from waymark.library.sidecar_embedded import embedded_tags, embeds_position
+from waymark.library.sidecar_file import Folder, Style, read_file, refuse_readonly
+from waymark.library.sidecar_forms import TAGS
+from waymark.library.sidecar_mark import Language, Mark, mark_of
+from waymark.library.sidecar_parse import Packet
+from waymark.library.sidecar_read import has_position, spared, texts
+from waymark.library.sidecar_text import decode_sidecar
+from waymark.library.store import below
+from waymark.library.tagged import State, Tagged
+from waymark.library.write_change import Change, left
+
+
+@dataclass(frozen=True, kw_only=True)
+class WriteOptions:
+    """What is written, and how.
+
+    Attributes:
+        min_score: least confidence of a photo that nobody looked at yet; None leaves those out.
+        gps: estimate a position where photo and sidecar have none.
+        style: name of a new sidecar: `photo.jpg.xmp`, or Adobe's `photo.xmp`.
+        language: of the landmark's name in keywords.
+    """
+
+    min_score: float | None = None
+    gps: bool = False
+    style: Style = "default"
+    language: Language = "english"
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be meant."""
+        if self.min_score is not None and not 0 <= self.min_score <= 1:
+            raise ConfigError(f"min_score is {self.min_score}; it must be between 0 and 1.")
+        if self.style not in ("default", "adobe"):
+            raise ConfigError(f"sidecar style is {self.style!r}; use default or adobe.")
+        if self.language not in ("english", "local"):
+            raise ConfigError(f"language is {self.language!r}; use english or local.")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return asdict(self)
+
+
+def is_wanted(tagged: Tagged, options: WriteOptions) -> bool:
+    """Say whether a photo is to be written: a person said so, or it is sure enough."""
+    return _is_wanted(tagged.state, tagged.confidence, options)
+
+
+def _is_wanted(state: State, confidence: float, options: WriteOptions) -> bool:
+    if state in ("approved", "corrected"):
+        return True
+    return state == "new" and options.min_score is not None and confidence >= options.min_score
+
+
+def plan_writes(
+    tagged: Iterable[Tagged], options: WriteOptions, journal: Journal
+) -> Iterator[Change]:
+    """Yield what is to be done for each photo that is to be written; touch nothing.
+
+    Args:
+        tagged: photos; best all of a folder one after another.
+        options: which of them, and how.
+        journal: of what was written before; it is only read.
+    """
+    folder, names, planned = None, Folder(()), set[Path]()
+    for one in tagged:
+        if not is_wanted(one, options):
+            continue
+        parent = Path(os.path.realpath(one.path.parent))
+        photo = parent / one.path.name
+        if parent != folder:
+            try:
+                folder, names = parent, Folder(entry.name for entry in parent.iterdir())
+            except OSError as error:
+                folder = None
+                yield left(photo, photo, error)
+                continue
+            planned = set()
+        change = _plan(one, photo, names, options, journal)
+        if change.file in planned:
+            change = left(photo, change.file, "is the sidecar of another photo, too")
+        planned.add(change.file)
+        if change.action in ("create", "change") and (reason := why_changed(photo, one)):
+            change = left(photo, change.file, f"its photo {reason}")
+        yield change
+
+
+def _plan(
+    tagged: Tagged, photo: Path, names: Folder, options: WriteOptions, journal: Journal
+) -> Change:
+    """Plan the sidecar of one photo."""
+    if not photo.is_file():
+        return left(photo, photo, "is not there any more; run `waymark tag` again")
+    found = names.sidecars(photo)
+    file = found[0] if found else names.new_sidecar(photo, options.style)
+    mark = mark_of(tagged, language=options.language, gps=options.gps)
+    content = bytes.fromhex(tagged.sha256)
+    try:
+        before = read_file(file)
+        if before is not None:
+            refuse_readonly(file)
+        last = None if before is None else last_write(file, before, content, journal)
+        if last is not None and _says_no_more(mark, last.mark):
+            mark = replace(mark, facts=last.mark.facts)  # not written anew for the time alone
+        if (
+            last is not None
+            and not options.gps
+            and tagged.gps is None
+            and _fact(last.mark, "Landmark") == _fact(mark, "Landmark")
+        ):
+            mark = replace(mark, estimate=last.added.estimate)  # it was asked for once
+        if mark.estimate and embeds_position(photo):
+            mark = replace(mark, estimate=None)
+        for other in found[1:] if mark.estimate else ():
+            try:
+                data = read_file(other)
+                known = data is not None and has_position(Packet(decode_sidecar(data).text))
+            except (SidecarError, OSError) as error:
+                return left(photo, other, error)
+            mark = replace(mark, estimate=None) if known else mark
+        if before is None or not Packet(decode_sidecar(before).text).has(TAGS):
+            mark = replace(mark, mirrored=embedded_tags(photo))
+        after, mark, added, notes = remarked(before, mark, last)
+    except (SidecarError, OSError) as error:
+        return left(photo, file, error)
+    return Change(
+        photo=photo,
+        file=file,
+        action="create" if before is None else "same" if after == before else "change",
+        before=before,
+        after=after,
+        mark=mark,
+        added=added,
+        notes=notes,
+        sha256=content,
+        last=last,
+    )
+
+
+def plan_withdrawals(
+    paths: Iterable[str | os.PathLike[str]] | None, options: WriteOptions, journal: Journal
+) -> Iterator[Change]:
+    """Yield the sidecars that say of their photos what neither waymark nor its owner says now.
+
+    The owner rejected the tag, or said that it is no landmark; or another bundle, or the
+    neighbours, make something else of the photo, and that is not written. What waymark wrote
+    goes from such a sidecar.
+
+    Args:
+        paths: folders and photos; None is all of the library.
+        options: what is to be written: such photos are `plan_writes`'.
+        journal: of what was written before; it is only read.
+    """
+    condition = ("1", list[bytes]()) if paths is None else below(paths)
+    for row, state, confidence in journal.outdated(condition):
+        if not row.mark.facts or _is_wanted(state, confidence, options):
+            continue
+        try:
+            data = read_file(row.file)
+            if data is None or not is_of(row, data, same_photo=False):
+                continue
+            refuse_readonly(row.file)
+            cleared = take_back(data, row.added)
+        except (SidecarError, OSError) as error:
+            yield left(row.photo, row.file, error)
+            continue
+        gone = cleared.empty and journal.is_ours(row.file)
+        yield Change(
+            photo=row.photo,
+            file=row.file,
+            action="remove" if gone else "change",
+            before=data,
+            after=None if gone else cleared.data,
+            mark=Mark(refused=row.mark.refused),
+            notes=cleared.notes,
+            sha256=row.photo_sha256,
+            last=row,
+        )
+
+
+def why_changed(photo: Path, tagged: Tagged) -> str | None:
+    """Return why a photo is no longer the one that was tagged; None where it is."""
+    try:
+        facts = photo.stat()
+        if tagged.stamp == (facts.st_size, facts.st_mtime_ns, facts.st_ino):
+            return None
+        with photo.open("rb") as file:
+            same = hashlib.file_digest(file, "sha256").hexdigest() == tagged.sha256
+    except OSError as error:
+        return f"cannot be read ({error.strerror or error})"
+    return None if same else "was changed since it was tagged; run `waymark tag` again"
+
+
+def remarked(
+    before: bytes | None, mark: Mark, last: Row | None
+) -> tuple[bytes, Mark, Mark, tuple[str, ...]]:
+    """Return a sidecar with a mark in it, in place of what an earlier write said otherwise.
+
+    What the earlier write added and somebody took out since is not added again.
+
+    Args:
+        before: the sidecar now; None where there is none.
+        mark: what it is to say.
+        last: the write whose additions are in it.
+
+    Returns:
+        The sidecar's bytes, the mark with what is not wanted any more noted, everything in it
+        that waymark added, and notes on what stays.
+    """
+    if before is None or last is None:
+        merged = merge(before, mark)
+        return merged.data, mark, merged.added, merged.notes
+    there = set(texts(Packet(decode_sidecar(before).text), TAGS))
+    hidden = tuple(tag for tag in last.added.mirrored if tag in there)
+    taken_out = set(last.added.mirrored) - there
+    wanted = spared(before, last.mark, mark)
+    wanted = replace(wanted, refused=tuple(dict.fromkeys((*wanted.refused, *taken_out))))
+    said = replace(mark, refused=wanted.refused)
+    if last.added.is_within(mark):
+        merged = merge(before, wanted)
+        return merged.data, said, last.added.joined(merged.added), merged.notes
+    cleared = take_back(before, last.added)
+    base = None if cleared.empty and last.before is None else cleared.data
+    merged = merge(base, replace(wanted, mirrored=hidden))
+    kept = tuple(dict.fromkeys((*hidden, *merged.added.mirrored)))
+    # facts that somebody changed are written anew: they are waymark's
+    notes = tuple(note for note in cleared.notes if not note.startswith("waymark:"))
+    return merged.data, said, replace(merged.added, mirrored=kept), (*notes, *merged.notes)
+
+
+def _says_no_more(mark: Mark, last: Mark) -> bool:
+    """Say whether a mark differs from an earlier one by the time of tagging alone."""
+    new, old = (dict(each.facts) | {"TaggedAt": ""} for each in (mark, last))
+    return new == old
+
+
+def _fact(mark: Mark, name: str) -> str | None:
+    return dict(mark.facts).get(name)
