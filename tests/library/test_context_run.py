@@ -56,7 +56,8 @@ def fill(store: Store, shots: Sequence[Shot]) -> None:
 
 def decide_all(store: Store, **options: Any) -> int:
     """Decide on what waits in such a library."""
-    return decide(store, bundle="b", threshold=0.5, landmarks=range(1, 51), **options)
+    ours = {number + 1: landmark for number, landmark in LANDMARKS.items()}
+    return decide(store, bundle="b", threshold=0.5, landmarks=ours, **options)
 
 
 def tags_in(store: Store) -> list[tuple[Any, ...]]:

@@ -72,7 +72,7 @@ def decide(
     *,
     bundle: str,
     threshold: float,
-    landmarks: Sequence[int],
+    landmarks: Mapping[int, Landmark],
     context: bool = True,
     progress: Progress = silent,
 ) -> int:
@@ -82,7 +82,7 @@ def decide(
         store: the library.
         bundle: first 12 hex digits of the hash of the bundle that they were recognised by.
         threshold: of the unknown score.
-        landmarks: numbers of the bundle's landmarks.
+        landmarks: those of the bundle, by their numbers in the library.
         context: whether neighbours are asked.
         progress: is told of photos decided.
 
@@ -94,7 +94,6 @@ def decide(
         store.connection.execute("CREATE TEMP TABLE window (id INTEGER PRIMARY KEY, m INTEGER)")
         store.connection.execute("CREATE INDEX temp.window_order ON window (m, id)")
         known = all_landmarks(store.connection)
-    own = {number: known[number] for number in landmarks}
     total = _gather(store, bundle, _REACH_S if context else 0)
     changed, done, after = 0, 0, (-(2**62), -1)
     while True:
@@ -110,7 +109,7 @@ def decide(
             around = _around(connection, rows, bundle) if context else ([], [])
             shots = [_shot(row) for row in (*around[0], *rows, *around[1])]
             if context:
-                tags = together(shots, own, threshold=threshold, others=known)
+                tags = together(shots, landmarks, threshold=threshold, others=known)
             else:
                 tags = [alone(shot.guesses, shot.unknown_score, threshold) for shot in shots]
             first = len(around[0])

@@ -29,6 +29,7 @@ from waymark.library.tagged import SHOWN
 from waymark.progress import Progress, silent
 
 if TYPE_CHECKING:
+    from waymark.gazetteer import Landmark
     from waymark.recognise.recogniser import Recogniser
 
 _SETTING = "decision"
@@ -119,7 +120,8 @@ def tag(
         sources: folders and photos.
         store: the library.
         bundle: name or path of a bundle, or a recogniser.
-        unknown_threshold: 0 to 1, instead of the bundle's own.
+        unknown_threshold: 0 to 1, instead of the bundle's own; as `context`, for all photos of
+            the library that the bundle has recognised.
         context: whether photos near each other in time support each other.
         workers: threads that decode, and as many for the network; None is one a core.
         progress: is told of photos found, recognised and decided.
@@ -142,7 +144,9 @@ def tag(
     if plan.todo:
         from waymark.library.tag_work import do_jobs
 
-        saver = do_jobs(plan, store, run.recogniser(), workers=workers, progress=progress)
+        saver = do_jobs(
+            plan, store, run.recogniser(), run.landmarks(), workers=workers, progress=progress
+        )
     seconds = time.monotonic() - started
     resettled = _decide(run, unknown_threshold, context=context, progress=progress)
     return TagReport(
@@ -176,6 +180,7 @@ class _Run:
         self.store = store
         self._threshold = threshold
         self._recogniser: Recogniser | None = None
+        self._landmarks: dict[int, Landmark] | None = None
         if isinstance(bundle, str | os.PathLike):
             self._file = find_bundle(bundle)
             try:
@@ -193,6 +198,15 @@ class _Run:
 
             self._recogniser = waymark.load(self._file, unknown_threshold=self._threshold)
         return self._recogniser
+
+    def landmarks(self) -> dict[int, Landmark]:
+        """Return the landmarks that the bundle knows, by their numbers in the library."""
+        if self._landmarks is None:
+            records = self.recogniser().bundle.manifest.landmarks
+            with self.store.transaction():
+                numbers = self.store.landmark_ids(records)
+            self._landmarks = dict(zip(numbers, records, strict=True))
+        return self._landmarks
 
 
 def _decide(run: _Run, threshold: float | None, *, context: bool, progress: Progress) -> bool:
@@ -214,9 +228,9 @@ def _decide(run: _Run, threshold: float | None, *, context: bool, progress: Prog
     if row is not None and row[0] == setting and not waits(store, run.hash):
         return False
     recogniser = run.recogniser()
-    with store.transaction() as connection:
-        numbers = store.landmark_ids(recogniser.bundle.manifest.landmarks)
-        if row is None or row[0] != setting:
+    landmarks = run.landmarks()
+    if row is None or row[0] != setting:
+        with store.transaction() as connection:
             connection.execute(
                 "UPDATE photo SET pending = 1 WHERE bundle = ? AND missing = 0", [run.hash]
             )
@@ -227,7 +241,7 @@ def _decide(run: _Run, threshold: float | None, *, context: bool, progress: Prog
         store,
         bundle=run.hash,
         threshold=recogniser.threshold,
-        landmarks=numbers,
+        landmarks=landmarks,
         context=context,
         progress=progress,
     )

@@ -64,17 +64,13 @@ class Saver:
     """
 
     def __init__(
-        self, store: Store, landmarks: Sequence[Landmark], *, bundle: str, threshold: float
+        self, store: Store, landmarks: Mapping[int, Landmark], *, bundle: str, threshold: float
     ) -> None:
         self._store = store
         self._bundle = bundle
         self._threshold = threshold
-        with store.transaction():
-            numbers = store.landmark_ids(landmarks)
-        self._numbers = {
-            landmark.id: number for landmark, number in zip(landmarks, numbers, strict=True)
-        }
-        self._landmarks = dict(zip(numbers, landmarks, strict=True))
+        self._numbers = {landmark.id: number for number, landmark in landmarks.items()}
+        self._landmarks = dict(landmarks)
         self._here = set[bytes]()
         self.recognised = self.reused = self.refreshed = 0
 

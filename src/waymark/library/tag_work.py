@@ -10,7 +10,7 @@ stored; what another has in hand is looked at again when the rest is done.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from threading import Lock
 from typing import TYPE_CHECKING, Self
 
@@ -24,6 +24,7 @@ from waymark.library.tag_stream import recognise
 from waymark.progress import Progress
 
 if TYPE_CHECKING:
+    from waymark.gazetteer import Landmark
     from waymark.recognise.recogniser import Recogniser
 
 BATCH, BATCH_S = 64, 2.0
@@ -32,7 +33,13 @@ _PATIENCE_S = 0.5  # between two looks whether another run is through with a pho
 
 
 def do_jobs(
-    plan: Plan, store: Store, recogniser: Recogniser, *, workers: int | None, progress: Progress
+    plan: Plan,
+    store: Store,
+    recogniser: Recogniser,
+    landmarks: Mapping[int, Landmark],
+    *,
+    workers: int | None,
+    progress: Progress,
 ) -> Saver:
     """Do all jobs; those that another run has in hand when it is through with them.
 
@@ -40,19 +47,15 @@ def do_jobs(
         plan: what there is to do.
         store: the library.
         recogniser: what names the landmarks.
+        landmarks: those that it knows, by their numbers in the library.
         workers: threads that decode, and as many for the network; None is one a core.
         progress: is told of photos tagged.
 
     Raises:
         LibraryError: the library cannot be written; what was stored before is kept.
     """
-    bundle = recogniser.bundle
-    saver = Saver(
-        store,
-        bundle.manifest.landmarks,
-        bundle=bundle.short_hash,
-        threshold=recogniser.threshold,
-    )
+    bundle = recogniser.bundle.short_hash
+    saver = Saver(store, landmarks, bundle=bundle, threshold=recogniser.threshold)
     try:
         claims = Claims(store.path)
     except OSError as error:
@@ -61,7 +64,7 @@ def do_jobs(
             "name another with --library."
         ) from error
     total, left = plan.todo, 0
-    with claims, _Known(store, bundle.short_hash) as known:
+    with claims, _Known(store, bundle) as known:
         while True:
             queue = _Queue(plan, claims)
             batch = _Batch(saver, claims, known)
