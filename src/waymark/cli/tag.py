@@ -126,8 +126,8 @@ def _say(report: TagReport, library: Path, *, quiet: bool) -> None:
             f"{report.disagree:,} of them lie far from the landmark that they show"
         )
     left = (
-        (report.refreshed, "of which only a sidecar or Takeout file changed"),
-        (report.dismissed, "whose landmark you rejected"),
+        (report.refreshed, "photos of which only a sidecar or Takeout file changed"),
+        (report.dismissed, "photos whose landmark you rejected"),
         (report.failed, "photos cannot be read (`waymark library list --failed` says why)"),
         (report.missing, "photos of the library are gone"),
         (report.pairs, "RAW+JPEG pairs, each as one photo"),

@@ -136,8 +136,3 @@ def _is_close(one: Sequence[float], other: Sequence[float]) -> bool:
 def as_json(guesses: Sequence[tuple[int, float]]) -> str:
     """Return guesses as the column has them."""
     return json.dumps(guesses, separators=(",", ":"))
-
-
-def fits(number: int) -> int:
-    """Return a number as SQLite takes it: 64 bits with a sign."""
-    return (number + 2**63) % 2**64 - 2**63

@@ -136,15 +136,15 @@ def _row(found: Found) -> tuple[Any, ...]:
         found.path,
         found.raw,
         found.size,
-        _fits(found.mtime_ns),
-        _fits(found.inode),
+        fits(found.mtime_ns),
+        fits(found.inode),
         b"\0".join(found.sidecars),
         b"\0".join(found.takeout),
         found.beside,
     )
 
 
-def _fits(number: int) -> int:
+def fits(number: int) -> int:
     """Return a number as SQLite takes it: 64 bits with a sign."""
     return (number + 2**63) % 2**64 - 2**63
 

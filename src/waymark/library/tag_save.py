@@ -24,6 +24,7 @@ from waymark.library.store import Store, now
 from waymark.library.store_answers import answer_to, pass_on, rejected
 from waymark.library.store_landmark import landmark_numbered
 from waymark.library.store_moments import leave
+from waymark.library.tag_plan import fits
 from waymark.library.tag_read import Reading
 
 if TYPE_CHECKING:
@@ -102,8 +103,10 @@ class Saver:
         return again
 
     def _known(self, connection: sqlite3.Connection, results: Sequence[Result]) -> dict[bytes, Row]:
-        """Return what is known of the batch's contents before any row changes: photos that were
-        swapped or renumbered take each other's place."""
+        """Return what is known of a batch's contents before any row changes.
+
+        Photos that were swapped or renumbered take each other's place in the library.
+        """
         digests = {
             result.reading.sha256
             for result in results
@@ -156,8 +159,8 @@ class Saver:
         values |= self._around(result, values, reading)
         values |= {
             "size": reading.size,
-            "mtime_ns": columns.fits(reading.mtime_ns),
-            "inode": columns.fits(reading.inode),
+            "mtime_ns": fits(reading.mtime_ns),
+            "inode": fits(reading.inode),
             "tagged_at": now(),
             "pending": 1,
             "missing": 0,
