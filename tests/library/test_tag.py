@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from typer.testing import CliRunner
 
 from waymark.bundle.format import read_bundle, write_bundle
@@ -407,6 +408,31 @@ def test_positions_that_exiftool_writes_are_read(photos: Path, tool: Any) -> Non
     subprocess.run(command, check=True, capture_output=True)
 
     assert sidecar_place(sidecar.read_bytes()) == pytest.approx((-33.85678, 151.21533), abs=1e-5)
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP"])
+def test_a_position_in_the_photos_own_xmp_is_read(
+    run: Run, store: Store, photos: Path, form: str
+) -> None:
+    """As digiKam and others write it; what `write --embed` estimated is not the camera's."""
+    packet = (
+        b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF '
+        b'xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about="" '
+        b'xmlns:exif="http://ns.adobe.com/exif/1.0/" exif:GPSLatitude="48,51.5N" %s'
+        b'exif:GPSLongitude="2,17.6E"/></rdf:RDF></x:xmpmeta>'
+    )
+    ours = b'exif:GPSProcessingMethod="waymark estimate" '
+    for name, more in (("placed", b""), ("estimate", ours)):
+        file = photos / f"{name}.{form.lower()}"
+        info = PngInfo()
+        info.add_itxt("XML:com.adobe.xmp", (packet % more).decode())
+        keep = {"pnginfo": info} if form == "PNG" else {"xmp": packet % more}
+        Image.new("RGB", (80, 60), "red" if more else "blue").save(file, form, **keep)
+    run()
+
+    found = {name: photo.gps for name, photo in listed(store).items()}
+    assert found[f"placed.{form.lower()}"] == pytest.approx((48.8583, 2.2933), abs=1e-4)
+    assert found[f"estimate.{form.lower()}"] is None
 
 
 @pytest.mark.parametrize(

@@ -326,9 +326,11 @@ def _open(address: str, *, uri: bool) -> sqlite3.Connection:
 
 def _check(connection: sqlite3.Connection, file: Path, *, readonly: bool) -> None:
     """Refuse a database that is not ours, or newer than we are; set how it is written."""
+    connection.execute("BEGIN")  # all three of one moment: somebody may be making it
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    connection.execute("COMMIT")
     name = printable(file)
     if application != APPLICATION and (tables or application or readonly):
         raise LibraryError(

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from waymark.errors import PhotoError, PhotoTooLarge, UnreadablePhoto
+from waymark.library.beside import sidecar_place
 from waymark.library.near import Point
 from waymark.library.raw import raw_kind, read_preview
 from waymark.photo import LIMITS, read_facts, read_photo
@@ -159,9 +160,11 @@ def _header(data: bytes, name: str) -> _Header:
     kind = raw_kind(data[:_HEAD], name)
     if kind is None:
         found = read_facts(data)
-        return _Header(facts={each: getattr(found, each) for each in _FACTS}, photo=data)
+        facts = {each: getattr(found, each) for each in _FACTS}
+        facts["gps"] = facts["gps"] or _packet_place(data)
+        return _Header(facts=facts, photo=data)
     preview = read_preview(data)
-    facts: dict[str, Any] = {"format": kind, "taken": preview.taken, "gps": preview.gps}
+    facts = {"format": kind, "taken": preview.taken, "gps": preview.gps}
     if preview.jpeg is None:
         return _Header(facts=facts, photo=b"")
     turn = preview.orientation if not _says_how_it_stands(preview.jpeg) else 1
@@ -171,6 +174,13 @@ def _header(data: bytes, name: str) -> _Header:
         facts["width"], facts["height"] = sides if turn < 5 else sides[::-1]
         facts["taken"], facts["gps"] = preview.taken or found.taken, preview.gps or found.gps
     return _Header(facts=facts, photo=preview.jpeg, orientation=turn)
+
+
+def _packet_place(data: bytes) -> Point | None:
+    """Return the position in a photo's XMP, where some programs write it alone."""
+    start = data.find(b"<x:xmpmeta")
+    end = data.find(b"</x:xmpmeta>", start)
+    return None if start < 0 or end < 0 else sidecar_place(data[start : end + 12])
 
 
 def _upright(header: _Header, preprocess: Preprocess) -> Image:
