@@ -29,6 +29,7 @@ from waymark.errors import (
     PhotoError,
     PhotoTooLarge,
     TruncatedPhoto,
+    UnopenedPhoto,
     UnreadablePhoto,
     WaymarkError,
 )
@@ -243,6 +244,20 @@ def test_names_say_nothing(tmp_path, name):
         assert read_facts(source).format == "webp"
 
 
+def test_a_large_file_is_told_by_its_beginning_too(tmp_path):
+    """A film is none, whatever its size; a photo that is too large is one, and reading says so."""
+    for name, head, wanted in (
+        ("film.mp4", b"\0\0\0\x18ftypisom\0\0\0\0isommp42", False),
+        ("photo.jpg", saved("JPEG")[:64], True),
+    ):
+        path = tmp_path / name
+        path.write_bytes(head)
+        os.truncate(path, 300 * 2**20)
+        assert is_photo(path) is wanted
+    with pytest.raises(PhotoTooLarge):
+        read_photo(path)
+
+
 def test_an_error_shows_the_path_on_one_line(tmp_path):
     """A path with a newline, or bytes that are no text, is quoted, not printed raw."""
     for name in (b"two\nlines", b"\xff\xfe"):
@@ -295,7 +310,7 @@ def test_no_permission_has_its_error(tmp_path, monkeypatch):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(os, "open", refuse)
-    with pytest.raises(UnreadablePhoto, match=r"Permission denied.*you may read it"):
+    with pytest.raises(UnopenedPhoto, match=r"Permission denied.*you may read it"):
         read_photo(path)
 
 
@@ -310,7 +325,7 @@ def test_a_disk_that_fails_has_its_error(tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "fdopen", lambda number, _: (os.close(number), Failing())[1])
     for read in (read_photo, read_facts):
-        with pytest.raises(UnreadablePhoto, match="Input/output error"):
+        with pytest.raises(UnopenedPhoto, match="Input/output error"):
             read(path)
     assert not is_photo(path)
 

@@ -5,6 +5,7 @@
     │   └── UnknownName        no recipe, backbone, landmark ... of that name
     ├── PhotoError             a photo cannot be used
     │   ├── UnreadablePhoto    not a photo, damaged, or not to be opened
+    │   │   └── UnopenedPhoto  its file is not handed out: rights, the disk, the network
     │   ├── TruncatedPhoto     the end of the file is missing
     │   └── PhotoTooLarge      over the limit on bytes or pixels
     ├── DatasetError           a dataset has the wrong shape, or nothing in it
@@ -54,6 +55,10 @@ class UnreadablePhoto(PhotoError):
     """The file is not a photo, is damaged, or may not be opened."""
 
     code = "unreadable-photo"
+
+
+class UnopenedPhoto(UnreadablePhoto):
+    """The system does not hand out the file: nothing is known of the photo in it."""
 
 
 class TruncatedPhoto(PhotoError):

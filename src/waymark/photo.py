@@ -28,6 +28,7 @@ from waymark.errors import (
     PhotoError,
     PhotoTooLarge,
     TruncatedPhoto,
+    UnopenedPhoto,
     UnreadablePhoto,
 )
 from waymark.photo_exif import read_exif
@@ -119,7 +120,8 @@ def read_photo(
         limits: the largest file and photo to accept.
 
     Raises:
-        UnreadablePhoto: if it is no photo, is damaged, or may not be opened.
+        UnreadablePhoto: if it is no photo, is damaged, or (`UnopenedPhoto`) the system does
+            not hand it out.
         TruncatedPhoto: if its end is missing (and, with `allow_truncated`, nothing of
             its pixels is there).
         PhotoTooLarge: if it is over one of the limits.
@@ -177,10 +179,9 @@ def read_facts(source: Source, *, limits: Limits = LIMITS) -> PhotoFacts:
 def is_photo(path: str | os.PathLike[str]) -> bool:
     """Say whether a file begins like a photo, whatever its name; False if unreadable."""
     try:
-        with _open(path, "", LIMITS) as file:
+        # of any size: reading a photo that is too large will say so, and a film is none
+        with _open(path, "", None) as file:
             return sniff(file.read(_HEAD)) is not None
-    except PhotoTooLarge:
-        return True  # reading it will say why it is refused
     except PhotoError:
         return False
 
@@ -265,8 +266,8 @@ def _shown(source: Source) -> str:
 
 
 @contextmanager
-def _open(source: Source, name: str, limits: Limits) -> Iterator[IO[bytes]]:
-    """Open a regular, non-empty file of a size within the limit; never wait for a pipe."""
+def _open(source: Source, name: str, limits: Limits | None) -> Iterator[IO[bytes]]:
+    """Open a regular, non-empty file of a size within the limits; never wait for a pipe."""
     if isinstance(source, bytes):
         size, file = len(source), BytesIO(source)  # shares the bytes, copies nothing
     else:
@@ -276,7 +277,7 @@ def _open(source: Source, name: str, limits: Limits) -> Iterator[IO[bytes]]:
             raise UnreadablePhoto(
                 f"{name}: the file is empty; expected a photo. Copy it again from where it came."
             )
-        if size > limits.max_bytes:
+        if limits is not None and size > limits.max_bytes:
             raise PhotoTooLarge(
                 f"{name}: {size:,} bytes; at most {limits.max_bytes:,} are accepted. "
                 "Save the photo smaller, or raise limits.max_bytes."
@@ -284,7 +285,7 @@ def _open(source: Source, name: str, limits: Limits) -> Iterator[IO[bytes]]:
         try:
             yield file
         except OSError as error:
-            raise UnreadablePhoto(
+            raise UnopenedPhoto(
                 f"{name}: reading it failed ({error.strerror or error}). "
                 "Check the disk or the connection, and copy the photo again."
             ) from error
@@ -307,7 +308,7 @@ def _open_path(path: str | os.PathLike[str], name: str) -> tuple[int, Any]:
             os.close(descriptor)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         reason = getattr(error, "strerror", None) or str(error)
-        raise UnreadablePhoto(
+        raise UnopenedPhoto(
             f"{name}: cannot be opened ({reason}). Check the path and that you may read it."
         ) from error
     what = "a folder" if stat.S_ISDIR(found.st_mode) else "a pipe, socket or device"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,19 @@ def test_a_broken_photo_in_a_folder_is_not_passed_over(bundle: Path, tmp_path: P
     assert done.exit_code == 1
     assert [row["photo"] for row in rows] == [str(photos[0]), str(folder / "b.jpg"), str(photos[1])]
     assert "empty" in rows[1]["error"]
+
+
+def test_a_broken_photo_is_called_as_its_folder_is(bundle: Path, tmp_path: Path):
+    """A name in another form of Unicode than the usual one is a name, not a folder elsewhere."""
+    folder = tmp_path / unicodedata.normalize("NFD", "Île")
+    save_photo(folder / "a.png")
+    (folder / "b.jpg").write_bytes(b"no photo")
+
+    done = predict(bundle, "--json", folder)
+
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [row["photo"] for row in rows] == [str(folder / "a.png"), str(folder / "b.jpg")]
+    assert "not a photo" in rows[1]["error"]
 
 
 def test_text_names_place_and_score(bundle: Path, tmp_path: Path):

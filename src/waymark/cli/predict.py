@@ -81,7 +81,7 @@ def _expand(photos: Iterable[Path]) -> Iterator[Path]:
             yield path
             continue
         found, skipped = list_photos(path)
-        broken = [file for row in skipped if not (file := Path(row.path)).is_dir()]
+        broken = [row.file for row in skipped if row.file is not None]
         if not found and not broken:
             raise DatasetError(f"no photos in {str(path)!a}; name photos, or a folder with some.")
         yield from sorted([*found, *broken])

@@ -23,6 +23,7 @@ from waymark.errors import ConfigError, DatasetError
 from waymark.gazetteer import Landmark, display_name
 
 UNKNOWN = "unknown"
+READ_ALREADY = "a link to a folder read already"
 SPLITS = ("train", "val", "test")
 _SPLIT_OF_FOLDER = {**{name: name for name in SPLITS}, "valid": "val", "validation": "val"}
 _LEVELS = ("category", "place")
@@ -66,11 +67,17 @@ class Photo:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """A file or folder that looked like part of the dataset and could not be used."""
+    """A file or folder that looked like part of the dataset and could not be used.
+
+    Attributes:
+        path: to be shown.
+        reason: why it could not be used.
+        file: of a file, its path with its own bytes; `list_photos` leaves it out for folders.
+    """
 
     path: str
     reason: str
-    file: Path | None = field(default=None, compare=False, repr=False)  # with its own bytes
+    file: Path | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -278,7 +285,7 @@ def _walk(folder: Path) -> tuple[list[Path], list[Skipped], list[Path]]:
         try:
             facts = here.stat()
             if (facts.st_dev, facts.st_ino) in seen:
-                skipped.append(Skipped(printable(here), "a link to a folder read already"))
+                skipped.append(Skipped(printable(here), READ_ALREADY))
                 continue
             seen.add((facts.st_dev, facts.st_ino))
             with os.scandir(here) as entries:
