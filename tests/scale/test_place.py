@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -41,6 +42,49 @@ def test_keys_in_an_address_are_not_shown() -> None:
 
     assert without_keys(address) == "s3://bucket/a@b"
     assert without_keys("photos/a") == "photos/a"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "s3://AKIAKEY:SECRET/with/slashes@bucket/prefix",
+        "s3://AKIAKEY:123/SECRET@bucket/prefix",
+        "s3://AKIAKEY:SECRET@bucket/a space",
+        "s3://AKIAKEY:SECRET@bucket/prefix?regoin=eu",
+        "s3://bucket/prefix&secret_access_key=SECRET",
+        "s3://bucket/prefix?region=eu&secret_access_key=SECRET",
+        "https://AKIAKEY:SECRET@host/x",
+    ],
+)
+def test_keys_in_an_unusable_address_are_not_shown(address: str) -> None:
+    """Neither in the address nor in what pyarrow says of it, in no form of the error."""
+    with pytest.raises(ConfigError, match="cannot be used") as caught:
+        find_place(address)
+
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__
+    assert not re.search("AKIAKEY|SECRET|slashes", str(caught.value))
+
+
+def test_why_an_address_cannot_be_used_is_said() -> None:
+    """pyarrow's reason, and how to write what an address does not take."""
+    with pytest.raises(ConfigError, match=r"Unexpected query parameter.*regoin"):
+        find_place("s3://bucket/prefix?regoin=eu")
+    with pytest.raises(ConfigError, match=r"syntax error.*%20 for a space"):
+        find_place("s3://bucket/a b")
+
+
+def test_servers_tell_places_apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """One bucket's name on two servers is two places; one folder by two paths is one."""
+    address = "s3://bucket/a?region=eu&endpoint_override="
+    here, there = (find_place(f"{address}{server}") for server in ("http://h:1", "h:2"))
+    assert (here.shown, here.of) == ("s3://bucket/a", "s3://bucket/a at h:1")
+    assert here.of != there.of
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://h:1/")
+    assert find_place("s3://bucket/a?region=eu").of == here.of
+
+    monkeypatch.chdir(tmp_path)
+    assert find_place("photos").of == find_place(tmp_path / "photos").of
 
 
 @pytest.mark.parametrize(
