@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import unicodedata
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 import pytest
@@ -12,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import fs
 
+from waymark.dataset.index import Skipped
 from waymark.errors import ConfigError
 from waymark.scale.listing import Part, list_parts, quoted
 from waymark.scale.place import find_place
@@ -74,6 +78,79 @@ def test_prefixes_that_google_does_not_list_are_found(photos: Path) -> None:
     assert sorted(by_google, key=key) == sorted(by_other, key=key)
     prefixes = [prefix for prefix, _ in groupby(by_google, attrgetter("prefix"))]
     assert len(prefixes) == len(set(prefixes)) > 3
+
+
+class Odd:
+    """A store with keys that have an empty part, as pyarrow lists S3, and a prefix that goes."""
+
+    type_name = "s3"
+
+    def get_file_info(self, selector: fs.FileSelector) -> list[fs.FileInfo]:
+        """List what a prefix holds."""
+        folder, file = fs.FileType.Directory, fs.FileType.File
+        match selector.base_dir:
+            case "b":
+                named = {"b/": folder, "b/dbl": folder, "b/gone": folder, "b/a.jpg": file}
+            case "b/dbl":
+                named = {"b/dbl": folder, "b/dbl/y.jpg": file}  # the first is b/dbl//
+            case _:
+                assert selector.allow_not_found
+                named = {}
+        return [fs.FileInfo(path, type=kind, size=1) for path, kind in named.items()]
+
+
+def test_keys_with_an_empty_part_are_said_and_passed_over() -> None:
+    """pyarrow cannot read them; all others are found. A prefix that has gone is an empty one."""
+    found = list(list_parts(find_place("s3://b", filesystem=Odd())))
+
+    assert [each.path for each in found if isinstance(each, Skipped)] == ["s3://b", "s3://b/dbl"]
+    names = [each.names for each in found if isinstance(each, Part)]
+    assert names == [("a.jpg",), ("dbl/y.jpg",)]
+
+
+def test_results_are_no_photos(photos: Path, tmp_path: Path) -> None:
+    """What a run keeps among photos of a store is not fetched to see whether it is one."""
+    names = ("_bundle.waymark", "prefix=a/_part-00000.tries", "_x.json.0a.partial", "a.jpg")
+    for name in names:
+        (tmp_path / "b" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "b" / name).touch()
+    (part,) = list_parts(find_place("s3://b", filesystem=store(tmp_path)))
+
+    assert part.names == ("a.jpg",)
+
+
+def test_broken_photos_are_found_by_their_bytes(tmp_path: Path) -> None:
+    """Whatever form of Unicode, or none, the folders above them have."""
+    folders = [unicodedata.normalize("NFD", "Île").encode(), b"\xff"]
+    for folder in (tmp_path / os.fsdecode(name) for name in folders):
+        folder.mkdir()
+        (folder / "bad.jpg").write_bytes(b"no photo")
+    parts = list(list_parts(find_place(tmp_path)))
+
+    assert {os.fsencode(part.prefix) for part in parts} == set(folders)
+    assert all((tmp_path / name).is_file() for part in parts for name in part.names)
+
+
+def test_a_closed_folder_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What cannot be looked into is not passed over in silence (played: root may read all)."""
+    for name in ("open", "closed"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.jpg").write_bytes(b"no photo")
+    (tmp_path / "open" / "again").symlink_to(tmp_path / "open")
+    scandir = os.scandir
+
+    def refuse(path: Path) -> Any:
+        if path.name == "closed":
+            raise PermissionError(13, "Permission denied")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    found = list(list_parts(find_place(tmp_path)))
+
+    assert [each.names for each in found if isinstance(each, Part)] == [("open/a.jpg",)]
+    (skipped,) = [each for each in found if isinstance(each, Skipped)]
+    assert skipped.path == str(tmp_path / "closed")
+    assert "permission denied" in skipped.reason
 
 
 def test_a_changed_photo_changes_its_part(photos: Path) -> None:

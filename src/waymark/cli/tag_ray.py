@@ -8,7 +8,7 @@ from pathlib import Path
 
 import typer
 
-from waymark.cli.terminal import shown
+from waymark.cli.terminal import say_skipped, shown
 from waymark.errors import ConfigError
 
 
@@ -67,7 +67,8 @@ def tag_ray(
         if count:
             typer.echo(f"{count:,} {what}", err=as_json)
     typer.echo(f"results: {shown(without_keys(target))}", err=as_json)
-    if report.failed or report.unfinished:
+    say_skipped(report.skipped)
+    if report.failed or report.unfinished or report.skipped:
         raise typer.Exit(1)
 
 

@@ -22,6 +22,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from waymark.bundle.format import decode, find_bundle, read_bundle
+from waymark.dataset.index import Skipped
 from waymark.errors import ConfigError, RunError
 from waymark.photo import cores
 from waymark.progress import Progress, silent
@@ -58,6 +59,7 @@ class ScaleReport:
         unfetched: of these, photos that the store did not hand out; run again for them.
         parts: of the place.
         unfinished: parts whose workers were killed again and again; run again for them.
+        skipped: what of the place could not be looked into, and why.
         seconds: how long recognising took, without the start of a cluster.
     """
 
@@ -67,6 +69,7 @@ class ScaleReport:
     unfetched: int = 0
     parts: int = 0
     unfinished: int = 0
+    skipped: tuple[Skipped, ...] = ()
     seconds: float = 0.0
 
 
@@ -136,6 +139,7 @@ class _Tally:
     def __init__(self) -> None:
         self.earlier = self.photos = self.failed = self.unfetched = 0
         self.parts = self.listed = self.unfinished = 0
+        self.skipped: list[Skipped] = []
         self.seconds = 0.0
 
     def add(self, said: dict[str, Any], *, now: bool = True) -> None:
@@ -154,6 +158,7 @@ class _Tally:
             unfetched=self.unfetched,
             parts=self.parts,
             unfinished=self.unfinished,
+            skipped=tuple(self.skipped),
             seconds=self.seconds,
         )
 
@@ -163,6 +168,9 @@ def _waves(place: Place, out: Place, part_photos: int, tally: _Tally) -> Iterato
     wave: list[Part] = []
     last: Part | None = None
     for part in list_parts(place, part_photos=part_photos):
+        if isinstance(part, Skipped):
+            tally.skipped.append(part)
+            continue
         if last is not None and last.folder != part.folder:
             prune(out, last.folder, last.number + 1)
         last = part
