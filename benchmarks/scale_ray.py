@@ -24,8 +24,7 @@ from receipt import receipt
 from table import publish
 from waymark.bundle.format import read_bundle
 from waymark.scale.cluster import cluster
-from waymark.scale.place import find_place
-from waymark.scale.results import read_lines
+from waymark.scale.results import find_results, read_lines
 from waymark.scale.tag import tag_at_scale
 
 DISTINCT = 20
@@ -58,7 +57,7 @@ def main() -> None:
                     speeds = run(root / "photos", out, count)
                     steady[count].append(speeds[0])
                     whole[count].append(speeds[1])
-                    if sorted(read_lines(find_place(out))) != expected:
+                    if sorted(read_lines(find_results(out))) != expected:
                         raise SystemExit(f"{count} workers: other rows than predict's")
     base = statistics.median(steady[arguments.workers[0]])
     publish(

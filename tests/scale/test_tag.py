@@ -19,12 +19,12 @@ import pytest
 from pyarrow import fs
 from typer.testing import CliRunner
 
+import waymark
 from waymark import Recogniser
 from waymark.cli import app
 from waymark.errors import BundleError, ConfigError, RunError
 from waymark.scale.cluster import cluster
-from waymark.scale.place import find_place
-from waymark.scale.results import read_lines
+from waymark.scale.results import find_results, read_lines
 from waymark.scale.tag import tag_at_scale
 
 # Ray leaves sockets and files of its processes to the garbage collector
@@ -51,7 +51,7 @@ def expected(photos: Path, world: Recogniser) -> dict[str, str]:
 
 def lines(out: Path) -> list[str]:
     """Return the `json` column of all results."""
-    return list(read_lines(find_place(out)))
+    return list(read_lines(find_results(out)))
 
 
 @pytest.fixture(scope="module")
@@ -93,17 +93,25 @@ def test_readers_see_the_prefix(tagged: tuple[Path, Any]) -> None:
 
 
 def test_a_second_run_does_only_what_is_missing(
-    tagged: tuple[Path, Any], ray: Any, photos: Path, expected: dict[str, str], tmp_path: Path
+    tagged: tuple[Path, Any],
+    photos: Path,
+    expected: dict[str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Parts with a marker are left as they are; one without is done again, into the same file."""
+    """Parts with rows are left as they are; one without is done again, into the same file.
+
+    Photos are called as they were at first, from whatever folder their own is named.
+    """
     out = shutil.copytree(tagged[0], tmp_path / "out")
-    marker = sorted(out.rglob("_part-*.json"))[0]
-    marker.unlink()
     stamps = {path: path.stat().st_mtime_ns for path in out.rglob("part-*.parquet")}
-    report = tag_at_scale(photos, out, part_photos=4)
+    lost = sorted(stamps)[0]
+    lost.unlink()
+    monkeypatch.chdir(photos.parent)
+    report = tag_at_scale(photos.name, out, part_photos=4)
     changed = [path for path, stamp in stamps.items() if path.stat().st_mtime_ns != stamp]
 
-    assert [path.parent for path in changed] == [marker.parent]
+    assert changed == [lost]
     assert report.photos == 24
     assert 0 < report.recognised <= 4
     assert sorted(lines(out)) == sorted(expected.values())
@@ -136,7 +144,7 @@ def test_a_killed_worker_loses_nothing(ray: Any, photos: Path, tmp_path: Path) -
         until = time.monotonic() + 60
         while not killed and time.monotonic() < until:
             time.sleep(0.02)
-            if not any(out.rglob("_part-*.json")):
+            if not any(out.rglob("part-*.parquet")):
                 continue
             for process in psutil.Process().children(recursive=True):
                 if "MapWorker" in " ".join(process.cmdline()) and process.num_threads():
@@ -181,6 +189,26 @@ def test_what_cannot_be_written_is_said(ray: Any, photos: Path, tmp_path: Path) 
     out.write_text("a file")
     with pytest.raises(RunError, match="cannot be written"):
         tag_at_scale(photos, out)
+
+
+def test_results_say_what_they_are_of(tagged: tuple[Path, Any], photos: Path) -> None:
+    """The place, how photos in it are called, the bundle, the settings and waymark's version."""
+    said = json.loads((tagged[0] / "_waymark.json").read_text())
+
+    assert said["of"] == said["shown"] == str(photos)
+    assert said["waymark"] == waymark.__version__
+    assert (said["k"], said["part_photos"]) == (5, 4)
+
+
+def test_a_place_without_photos_leaves_no_results(tagged: tuple[Path, Any], tmp_path: Path) -> None:
+    """A mistyped address takes no folder; and results are not emptied for an empty disk."""
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / "notes.txt").touch()
+    with pytest.raises(ConfigError, match="no photos in"):
+        tag_at_scale(tmp_path / "empty", tmp_path / "out")
+    with pytest.raises(ConfigError, match="is not a folder"):
+        tag_at_scale(tmp_path / "none", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_other_results_are_not_mixed(

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from waymark.cli.terminal import say_skipped, shown
 from waymark.errors import ConfigError
+
+if TYPE_CHECKING:
+    from waymark.scale.report import ScaleReport
 
 
 def tag_ray(
@@ -32,8 +38,8 @@ def tag_ray(
         without: options that were given and belong to the local engine.
     """
     from waymark.cli.tag_progress import tag_bar
-    from waymark.scale.place import as_typed, find_place, without_keys
-    from waymark.scale.results import read_lines
+    from waymark.scale.place import as_typed
+    from waymark.scale.results import find_results, read_lines
     from waymark.scale.tag import tag_at_scale
 
     if given := [name for name, value in without.items() if value]:
@@ -44,32 +50,44 @@ def tag_ray(
         raise ConfigError(f"{len(sources)} sources; --engine ray takes one folder or address.")
     where = as_typed(sources[0])
     target = as_typed(out) if out is not None else _named_after(where)
-    with tag_bar() as progress:
+    # Ray prints to stdout what happens in a cluster: that a worker was killed, say
+    with redirect_stdout(sys.stderr), tag_bar() as progress:
         report = tag_at_scale(
             where, target, bundle=bundle, unknown_threshold=unknown_threshold, progress=progress
         )
     if as_json:
-        for line in read_lines(find_place(target)):
+        for line in read_lines(find_results(target)):
             print(line)
-    speed = report.recognised / report.seconds if report.seconds > 0.01 else 0.0
-    pace = f" ({speed:,.1f} photos/s)" if report.recognised else ""
-    typer.echo(
-        f"{report.photos:,} photos: {report.recognised:,} recognised{pace}, "
-        f"{report.photos - report.recognised:,} done before",
-        err=as_json,
-    )
-    left = (
-        (report.failed, "photos cannot be read (column error says why)"),
-        (report.unfetched, "of them were not handed out: run the same command again"),
-        (report.unfinished, "parts killed their workers: run the same command again"),
-    )
-    for count, what in left:
-        if count:
-            typer.echo(f"{count:,} {what}", err=as_json)
-    typer.echo(f"results: {shown(without_keys(target))}", err=as_json)
-    say_skipped(report.skipped)
+    _say(report, target, quiet=as_json)
     if report.failed or report.unfinished or report.skipped:
         raise typer.Exit(1)
+
+
+def _say(report: ScaleReport, target: str, *, quiet: bool) -> None:
+    """Sum up what was done, on stderr where stdout has the photos."""
+    from waymark.scale.place import without_keys
+
+    speed = report.recognised / report.seconds if report.seconds > 0.01 else 0.0
+    pace = f" ({speed:,.1f} photos/s)" if report.recognised else ""
+    absent = f"{report.unfetched:,} not handed out, " if report.unfetched else ""
+    again = ": run the same command again"
+    lines = [
+        f"{_counted(report.photos, 'photo', 'photos')}: {report.recognised:,} recognised{pace}, "
+        f"{absent}{report.earlier:,} done before"
+    ]
+    left = (
+        (report.failed, "photo cannot be", "photos cannot be", " read (column error says why)"),
+        (report.unfetched, "of them was", "of them were", f" not handed out{again}"),
+        (report.unfinished, "part killed its", "parts killed their", f" workers{again}"),
+    )
+    lines += [_counted(count, one, many) + rest for count, one, many, rest in left if count]
+    lines.append(f"results: {shown(without_keys(target))}")
+    print("\n".join(lines), file=sys.stderr if quiet else sys.stdout)
+    say_skipped(report.skipped)
+
+
+def _counted(count: int, one: str, many: str) -> str:
+    return f"{count:,} {one if count == 1 else many}"
 
 
 def _named_after(where: str) -> str:

@@ -51,13 +51,15 @@ class Part:
         prefix: folder of the photos below the place; "" is the place itself.
         number: of the part within its prefix, from 0.
         names: names of the photos, with their prefix, sorted.
-        sizes: bytes of each; -1 where only opening it would tell.
+        sizes: bytes of each; -1 where the place does not tell.
+        again: it has rows already, and is done again for photos that were not handed out.
     """
 
     prefix: str
     number: int
     names: tuple[str, ...]
     sizes: tuple[int, ...]
+    again: bool = False
 
     @property
     def folder(self) -> str:
@@ -68,7 +70,7 @@ class Part:
     def listing(self) -> str:
         """Return a hash of what the part holds: it changes when a photo comes, goes or grows."""
         rows = json.dumps([self.names, self.sizes])
-        return hashlib.sha256(rows.encode("ascii")).hexdigest()
+        return hashlib.sha256(rows.encode("ascii")).hexdigest()[:16]
 
 
 def list_parts(place: Place, *, part_photos: int = PART_PHOTOS) -> Iterator[Part | Skipped]:

@@ -18,7 +18,8 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from waymark.photo import LIMITS, is_photo, sniff
+from waymark.errors import UnopenedPhoto
+from waymark.photo import LIMITS, sniff
 from waymark.recognise.prediction import PhotoFailure
 from waymark.scale.listing import Part, named_like_photo
 
@@ -31,6 +32,7 @@ AHEAD = 8
 _HEAD = 32
 _BYTES = "this photo"  # what `photo` calls bytes
 _OTHER = "other"  # neither a photo nor named like one: no row
+_UNFETCHED = "cannot be fetched"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,13 +42,15 @@ class Recognised:
     Attributes:
         rows: one a photo; keys as `COLUMNS` of `results`.
         failed: rows with an error.
-        unfetched: of these, photos that the store did not hand out: worth another run.
+        unfetched: of these, photos that were not handed out: worth another run.
+        why: what kept the last of these.
         other: files that turned out to be no photos, and were not named like one.
     """
 
     rows: list[dict[str, Any]]
     failed: int
     unfetched: int
+    why: str
     other: int
 
 
@@ -63,47 +67,41 @@ def recognise(
         workers: threads that decode, and as many for the network.
     """
     notes: dict[int, str] = {}  # index of a photo: why its bytes are not there
-    names = part.names
-    if place.local:
-        names = tuple(n for n in names if named_like_photo(n) or is_photo(place.child(n)))
-        sources: Iterator[Any] = (place.name(name) for name in names)
-    else:
-        sources = _fetched(place, part, notes)
+    opened = [place.child(name) for name in part.names] if place.local else []
+    sources: Iterator[Any] = iter(opened) if place.local else _fetched(place, part, notes)
     rows: list[dict[str, Any]] = []
-    other, failed = len(part.names) - len(names), 0
+    failed = unfetched = other = 0
+    why = ""
     for index, said in enumerate(recogniser.predict_many(sources, k, workers=workers)):
         note = notes.pop(index, "")
         if note == _OTHER:
             other += 1
             continue
-        photo = place.name(names[index])
-        failed += isinstance(said, PhotoFailure)
-        rows.append(_row(_named(said, photo, note)))
-    unfetched = sum(row.pop("unfetched") for row in rows)
-    return Recognised(rows=rows, failed=failed, unfetched=unfetched, other=other)
+        photo = place.name(part.names[index])
+        if not isinstance(said, PhotoFailure):
+            rows.append(_row(replace(said, photo=photo).to_dict()))
+            continue
+        failed += 1
+        # a file whose size the system does not tell (a broken link) is not worth another run:
+        # the listing changes when that does
+        unopened = isinstance(said.error, UnopenedPhoto) and part.sizes[index] >= 0
+        called = _shown(opened[index]) if place.local else _BYTES
+        reason = note or str(said.error).removeprefix(f"{called}: ")
+        if unopened or note.startswith(_UNFETCHED):
+            unfetched, why = unfetched + 1, reason
+        rows.append(_row({"photo": photo, "error": f"{_shown(photo)}: {reason}"}))
+    return Recognised(rows=rows, failed=failed, unfetched=unfetched, why=why, other=other)
 
 
-def _named(said: Any, photo: str, note: str) -> dict[str, Any]:
-    """Return what `predict --json` prints of a photo, under its own name."""
-    shown = photo if photo.isprintable() else repr(photo)
-    unfetched = False
-    if isinstance(said, PhotoFailure):
-        text = str(said.error)
-        if note:
-            text, unfetched = f"{shown}: {note}", note.startswith("cannot be fetched")
-        elif text.startswith(f"{_BYTES}: "):
-            text = shown + text.removeprefix(_BYTES)
-        found: dict[str, Any] = {"photo": photo, "error": text}
-    else:
-        found = replace(said, photo=photo).to_dict()
-    return {"unfetched": unfetched, "said": found}
+def _shown(photo: str) -> str:
+    """Return what errors call a photo."""
+    return photo if photo.isprintable() else repr(photo)
 
 
-def _row(named: dict[str, Any]) -> dict[str, Any]:
-    said = named["said"]
+def _row(said: dict[str, Any]) -> dict[str, Any]:
+    """Return the row of what `predict --json` prints of a photo."""
     best = said["predictions"][0] if said.get("predictions") else {}
     return {
-        "unfetched": named["unfetched"],
         "photo": _text(said["photo"]),
         "known": said.get("known"),
         "unknown_score": said.get("unknown_score"),
@@ -135,17 +133,19 @@ def _fetched(place: Place, part: Part, notes: dict[int, str]) -> Iterator[bytes]
 
 def _fetch(place: Place, name: str, size: int) -> tuple[str, bytes | str]:
     """Return a photo's name and its bytes, or why there are none."""
-    if size > LIMITS.max_bytes:
+    large = size > LIMITS.max_bytes
+    try:
+        with place.filesystem.open_input_stream(place.child(name), compression=None) as stream:
+            data = bytes(stream.read(_HEAD if large else LIMITS.max_bytes + 1))
+    except OSError as error:
+        reason = " ".join(str(error).split())[:200]
+        return name, f"{_UNFETCHED} ({reason}). Run the same command again."
+    if large and (named_like_photo(name) or sniff(data) is not None):
         return name, (
             f"{size:,} bytes; at most {LIMITS.max_bytes:,} are accepted. "
             "Save the photo smaller, or raise limits.max_bytes."
         )
-    try:
-        with place.filesystem.open_input_stream(place.child(name), compression=None) as stream:
-            return name, bytes(stream.read(LIMITS.max_bytes + 1))
-    except OSError as error:
-        reason = " ".join(str(error).split())[:200]
-        return name, f"cannot be fetched ({reason}). Run the same command again."
+    return name, data
 
 
 def _ahead(work: Callable[[Any], Any], jobs: Iterator[Any]) -> Iterator[Any]:
