@@ -16,6 +16,11 @@ def shown(text: str) -> str:
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
+def counted(count: int, one: str, many: str = "") -> str:
+    """Return a number and what is counted: `1 photo`, `1,200 photos`."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
 def say_skipped(skipped: Sequence[Skipped], most: int = 20) -> None:
     """List on stderr what of a dataset could not be used, and why."""
     for row in skipped[:most]:

@@ -120,8 +120,8 @@ def show(changes: Iterable[Change], *, doing: str) -> None:
         print(f"Nothing was changed. To do it: {doing}", file=sys.stderr)
     elif not tally.seen:
         print(
-            "No photo is approved yet: review them with `waymark serve --library`, or name a "
-            "--min-score.",
+            "Nothing to write: no photo there is approved or corrected. Review them with "
+            "`waymark serve --library default`, or let --min-score say how sure is enough.",
             file=sys.stderr,
         )
 

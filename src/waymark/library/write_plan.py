@@ -118,8 +118,6 @@ def _plan(
         if before is not None:
             refuse_readonly(file)
         last = None if before is None else last_write(file, before, content, journal)
-        if last is not None and _says_no_more(mark, last.mark):
-            mark = replace(mark, facts=last.mark.facts)  # not written anew for the time alone
         if (
             last is not None
             and not options.gps
@@ -228,6 +226,8 @@ def remarked(
     if before is None or last is None:
         merged = merge(before, mark)
         return merged.data, mark, merged.added, merged.notes
+    if _says_no_more(mark, last.mark):
+        mark = replace(mark, facts=last.mark.facts)  # not written anew for the time alone
     there = set(texts(Packet(decode_sidecar(before).text), TAGS))
     hidden = tuple(tag for tag in last.added.mirrored if tag in there)
     taken_out = set(last.added.mirrored) - there
