@@ -48,7 +48,9 @@ class WriteOptions:
     def __post_init__(self) -> None:
         """Refuse what cannot be meant."""
         if self.min_score is not None and not 0 <= self.min_score <= 1:
-            raise ConfigError(f"min_score is {self.min_score}; it must be between 0 and 1.")
+            raise ConfigError(
+                f"--min-score is {self.min_score:g}; it must be from 0 to 1, such as 0.9."
+            )
         if self.style not in ("default", "adobe"):
             raise ConfigError(f"sidecar style is {self.style!r}; use default or adobe.")
         if self.language not in ("english", "local"):
