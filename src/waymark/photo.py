@@ -54,7 +54,7 @@ Source = str | os.PathLike[str] | bytes
 T = TypeVar("T")
 
 _KNOWN = ", ".join(list(FORMATS.values())[:-1]) + " or AVIF"
-_SALVAGE = ", or read what is there with --allow-truncated (allow_truncated=True)"
+SALVAGE = ", or read what is there with --allow-truncated (allow_truncated=True)"
 _HEAD = 32  # bytes that `sniff` wants
 _MAX_CHUNKS, _MAX_EXIF = 100_000, 2**20  # of a PNG
 
@@ -135,7 +135,7 @@ def read_photo(
     with _open(source, name, limits) as file:
         data = source if isinstance(source, bytes) else file.read()
     kind = _kind(data[:_HEAD], name)
-    way_out = "" if allow_truncated else _SALVAGE
+    way_out = "" if allow_truncated else SALVAGE
     with _faults(name, kind, data, way_out), quiet_pillow():
         return decode(
             data,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -55,9 +56,9 @@ def test_tag_sums_up(home: Path) -> None:
     """What was done, what could not be read, and where it is kept; then that nothing is new."""
     first = tag(home).stdout
     assert "4 photos: 3 recognised" in first
-    assert "1 photos cannot be read" in first
+    assert "1 photo cannot be read" in first
     assert str(home / "l.sqlite") in first
-    assert "0 recognised, 0 known by their content, 4 unchanged" in tag(home).stdout
+    assert "0 recognised, 4 unchanged" in tag(home).stdout
 
 
 def test_tag_gives_the_photos_as_json_and_csv(home: Path) -> None:
@@ -89,7 +90,56 @@ def test_tag_tells_of_what_it_was_given(home: Path) -> None:
     (home / "a.orf").write_text("raw")
     done = waymark(home, "tag", home / "notes.txt", home / "a.orf", *bundle, code=1)
     assert "notes.txt: is no photo" in done.stderr
-    assert "1 RAW files of formats" in done.stdout
+    assert "1 RAW file of another maker" in done.stdout
+
+
+def test_the_last_bundle_is_used_again(home: Path) -> None:
+    """Until another is named; one that is gone is missed by name."""
+    tag(home)
+    again = waymark(home, "tag", home / "photos", "--unknown-threshold", 1, code=1).stdout
+    assert "0 recognised, 4 unchanged" in again
+    assert f"bundle: {home / 'b.waymark'} (" in again
+    (home / "b.waymark").unlink()
+    done = CliRunner().invoke(
+        app, ["tag", str(home / "photos"), "--library", str(home / "l.sqlite")]
+    )
+    assert done.exit_code == 2
+    assert "b.waymark" in done.stderr
+
+
+def test_a_typo_makes_no_library(home: Path) -> None:
+    """Nor does it load anything."""
+    done = CliRunner().invoke(app, ["tag", str(home / "photo"), "--library", str(home / "new")])
+    assert done.exit_code == 2
+    assert not (home / "new").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "years"),
+    [
+        (("--since", "2021"), "2021 2022"),
+        (("--until", "2021"), "2020 2021"),
+        (("--since", "2020-06", "--until", "2021-05"), "2021"),
+        (("--since", "2022-05-17", "--until", "2022-05-17"), "2022"),
+    ],
+)
+def test_days_months_and_years(home: Path, options: tuple[str, ...], years: str) -> None:
+    """From the first of them to the last."""
+    tag(home)
+    lines = waymark(home, "library", "list", *options).stdout.splitlines()
+    assert " ".join(line[:4] for line in lines) == years
+
+
+def test_what_is_not_there_is_said_kindly(home: Path) -> None:
+    """A search that finds nothing is no error; a name that is misspelt is, with the right one."""
+    tag(home)
+    assert "no photos" in waymark(home, "library", "search", "zzzz qqqq").stderr
+    list_ = ["library", "list", "--library", str(home / "l.sqlite")]
+    wrong = CliRunner().invoke(app, [*list_, "--place", "Testvile"])
+    assert "did you mean 'Testville'?" in wrong.stderr
+    for day in ("2023-13", "yesterday", "2023-1-1-1"):
+        done = CliRunner().invoke(app, [*list_, "--since", day])
+        assert "a day, a month or a year" in done.stderr
 
 
 def test_tag_says_when_settings_decide_on_all_of_the_library(home: Path) -> None:
@@ -99,14 +149,17 @@ def test_tag_says_when_settings_decide_on_all_of_the_library(home: Path) -> None
     assert "whole library" not in tag(home, "--no-context").stdout
 
 
-def test_lists_and_pages(home: Path) -> None:
+def test_lists_and_pages(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A line a photo; the last line says how to go on, and that goes on."""
     tag(home)
-    assert len(waymark(home, "library", "list").stdout.splitlines()) == 4
+    *lines, reason = waymark(home, "library", "list").stdout.splitlines()
+    assert len(lines) == 4
+    assert reason.startswith("    the end of this JPEG")
+    monkeypatch.setattr(sys, "argv", ["waymark", "library", "list", "--after", "1,2", "-n", "2"])
     first = waymark(home, "library", "list", "--place", "testville", "-n", 2)
     assert [line[:4] for line in first.stdout.splitlines()] == ["2020", "2021"]
-    after = first.stderr.split()[-1]
-    second = waymark(home, "library", "list", "--place", "testville", "--after", after)
+    given = shlex.split(first.stderr.partition(": ")[2])
+    second = waymark(home, "library", "list", "--place", "testville", given[-1])
     assert [line[:4] for line in second.stdout.splitlines()] == ["2022"]
     failed = waymark(home, "library", "list", "--failed").stdout
     assert "cannot be read" in failed
@@ -181,9 +234,9 @@ def test_forget_is_dry_unless_asked(home: Path) -> None:
         "2.jpg",
         "bad.jpg",
     ]
-    assert "4 photos are gone" in done.stderr
+    assert "4 photos gone" in done.stderr
     done = waymark(home, "library", "forget", home / "photos" / "0.jpg", "--apply")
-    assert done.stdout == "1 photos forgotten\n"
+    assert done.stdout == "1 photo forgotten\n"
     waymark(home, "library", "forget", home, "--apply")
     assert waymark(home, "library", "list", "--missing").stdout == ""
 

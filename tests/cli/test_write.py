@@ -62,6 +62,21 @@ def test_a_dry_run_shows_and_touches_nothing(folder: Path, call: Callable[..., A
     assert not list(folder.glob("*.xmp"))
 
 
+def test_a_line_a_file(folder: Path, call: Callable[..., Any]) -> None:
+    """With --brief; a dry run that leaves a file alone ends with 1, as the run itself would."""
+    shown = call("write", folder, "--min-score", 0, "--brief")
+    assert [line[:8] for line in shown.stdout.splitlines()] == ["create  "] * 3
+    assert all("  Places/" in line for line in shown.stdout.splitlines())
+    for number in range(3):
+        (folder / f"{number}.png.xmp").write_bytes(b"broken")
+    (folder / "0.png.xmp").unlink()
+    shown = call("write", folder, "--min-score", 0, "--brief")
+    assert shown.exit_code == 1
+    assert shown.stderr.count("left ") == 3  # two files, and how many
+    for number in (1, 2):
+        (folder / f"{number}.png.xmp").unlink()
+
+
 def test_there_and_back_again(folder: Path, call: Callable[..., Any]) -> None:
     """Written, nothing to write, listed, shown to go, and gone."""
     first = call("write", folder, "--min-score", 0, "--apply")

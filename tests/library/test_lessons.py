@@ -73,6 +73,11 @@ def test_commands_take_a_library_for_a_dataset(library: Path, tmp_path: Path) ->
     assert not is_library(tmp_path / "photos")
     assert len(read(library).photos) == 2
     assert len(read(library, negatives=tmp_path / "photos").negatives) == 6
+    places = tmp_path / "places.csv"
+    places.write_text("id,name,place,lat,lon\nhall,Hall of Aix,Aix-en-Provence,43.53,5.45\n")
+    told = read(library, landmarks=places)
+    assert told.landmarks["hall"].place == "Aix-en-Provence"
+    assert told.places_from == {"hall": "--landmarks"}
     with pytest.raises(ConfigError, match="--levels"):
         read(library, levels="place,landmark")
 

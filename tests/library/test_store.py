@@ -504,7 +504,7 @@ def test_what_a_person_says_is_not_there_counts_nowhere(store: Store, add: Add) 
 
     found = library_stats(store)
 
-    assert (found.photos, found.known, found.dismissed, found.unknown) == (4, 1, 2, 1)
+    assert (found.photos, found.known, found.dismissed, found.unknown) == (4, 1, 3, 0)
     assert found.landmarks == {"Eiffel Tower": 1}
     assert (found.evidence, found.gps) == ({"photo": 1}, {})
     assert found.states == {"new": 1, "not-a-landmark": 2, "rejected": 1}

@@ -253,8 +253,31 @@ def test_all_writes_are_taken_back_at_once(desk: Desk) -> None:
     outcome = apply_undo(desk.journal, None)
 
     assert change.after == own == file.read_bytes()
-    assert (outcome.changed, outcome.left) == (3, ())
+    assert (outcome.changed, outcome.left) == (1, ())  # files, however often each was written
     assert list(plan_undo(desk.journal, None)) == []
+
+
+def test_a_sidecar_that_its_owner_removed_is_not_waited_for(desk: Desk) -> None:
+    """Made anew by a later write, it is that write's alone."""
+    photo = desk.photo()
+    file = desk.folder / "a.jpg.xmp"
+    desk.write(desk.tag(photo))
+    file.unlink()
+    desk.write(desk.tag(photo))
+
+    assert [change.action for change in plan_undo(desk.journal, None)] == ["remove"]
+    assert apply_undo(desk.journal, None).left == ()
+    assert not file.exists()
+    assert list(plan_undo(desk.journal, None)) == []
+
+
+def test_a_copy_does_not_take_over_the_originals_sidecar(desk: Desk) -> None:
+    """Tagged later, and so written with another time: neither is written again."""
+    photo, copy = desk.photo("a.jpg"), desk.photo("c.jpg", b"photo a.jpg")
+    tags = [desk.tag(photo), desk.tag(copy, tagged_at=datetime(2026, 6, 1, tzinfo=UTC))]
+    assert desk.write(*tags).created == 2
+
+    assert desk.write(*tags).same == 2
 
 
 def test_a_file_written_twice_by_one_write_goes_back_in_one(desk: Desk) -> None:

@@ -24,20 +24,32 @@ def read(
         ConfigError: an option that a library has no use for.
         DatasetError: nobody has said anything of the library's photos yet.
     """
+    from dataclasses import replace
+
     from waymark.dataset.index import add_negatives, read_dataset
+    from waymark.dataset.places import with_places
     from waymark.library.lessons import lessons
     from waymark.library.store import Store, is_library
 
     if not is_library(path):
         return read_dataset(path, levels=levels, negatives=negatives, landmarks=landmarks)
-    for name, value in (("--levels", levels), ("--landmarks", landmarks)):
-        if value is not None:
-            raise ConfigError(f"{name} is for folders; {path} is a library, which knows that.")
+    if levels is not None:
+        raise ConfigError(f"--levels is for folders; {path} is a library, which knows that.")
     with Store.open(path, readonly=True) as store:
         dataset = lessons(store)
     if not dataset.photos:
         raise DatasetError(
             f"{path} has no photo that somebody approved or corrected; review some first: "
             f"waymark serve --library {path}"
+        )
+    if landmarks is not None:
+        placed = with_places(dataset, landmarks)
+        told = {key for key, by in placed.places_from.items() if by == "--landmarks"}
+        dataset = replace(
+            dataset,
+            landmarks={
+                k: (placed if k in told else dataset).landmarks[k] for k in placed.landmarks
+            },
+            places_from=dataset.places_from | dict.fromkeys(told, "--landmarks"),
         )
     return dataset if negatives is None else add_negatives(dataset, negatives)

@@ -5,18 +5,20 @@ from __future__ import annotations
 import os
 import re
 import sys
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from waymark.cli.tag import Library
-from waymark.cli.terminal import shown
+from waymark.cli.terminal import counted, shown
+from waymark.errors import ConfigError, UnknownName
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import date
 
+    from waymark.library.store import Store
     from waymark.library.store_query import Filter, Listed
 
 library = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
@@ -28,10 +30,10 @@ Place = Annotated[str | None, typer.Option("--place", help="City or region.")]
 Country = Annotated[str | None, typer.Option("--country", help="Code or name.")]
 Category = Annotated[str | None, typer.Option("--category", help="Bridge, tower, palace ...")]
 Since = Annotated[
-    datetime | None, typer.Option("--since", formats=["%Y-%m-%d"], help="First day of capture.")
+    str | None, typer.Option(metavar="DAY", help="First day of capture: 2023-05-31, 2023-05, 2023.")
 ]
 Until = Annotated[
-    datetime | None, typer.Option("--until", formats=["%Y-%m-%d"], help="Last day of capture.")
+    str | None, typer.Option(metavar="DAY", help="Last day of capture, month or year.")
 ]
 MinScore = Annotated[
     float | None, typer.Option("--min-score", metavar="S", help="At least this sure, 0 to 1.")
@@ -177,7 +179,8 @@ def export(
     with Store.open(library, readonly=True) as store:
         check_target(file, form=form, library=store.path)
         count = write_export(file, every(store, wanted), form=form)
-    print(f"{count:,} photos: {shown(str(file))}")
+    placed = " with a place" if (form or file.suffix[1:]).lower() == "kml" else ""
+    print(f"{counted(count, 'photo')}{placed}: {shown(str(file))}")
 
 
 @library.command(short_help="Take photos that are gone out of the library.")
@@ -202,29 +205,47 @@ def forget(
 
     with Store.open(library, readonly=not apply) as store:
         if apply:
-            print(f"{forget_photos(store, paths):,} photos forgotten")
+            print(f"{counted(forget_photos(store, paths), 'photo')} forgotten")
             return
         count = 0
         for path in gone(store, paths):
             print(shown(printable(Path(os.fsdecode(path)))))
             count += 1
-    print(f"{count:,} photos are gone; forget them with --apply", file=sys.stderr)
+    told = f"{counted(count, 'photo')} gone; --apply forgets them" if count else "no photo is gone"
+    print(told, file=sys.stderr)
 
 
 def _filter(**asked: Any) -> Filter:
     from waymark.library.store_query import Filter
 
-    days = {name: asked[name] and asked[name].date() for name in ("since", "until")}
-    return Filter(**asked | days | {"paths": tuple(asked.get("paths") or ())})
+    asked["since"] = _day("--since", asked["since"], last=False)
+    asked["until"] = _day("--until", asked["until"], last=True)
+    return Filter(**asked | {"paths": tuple(asked.get("paths") or ())})
+
+
+def _day(option: str, text: str | None, *, last: bool) -> date | None:
+    """Return a day; of a month or a year the first, or the last."""
+    if text is None:
+        return None
+    from calendar import monthrange
+    from datetime import date
+
+    try:
+        year, *rest = (int(part) for part in text.split("-", 2))
+        month = rest[0] if rest else 12 if last else 1
+        day = rest[1] if len(rest) > 1 else monthrange(year, month)[1] if last else 1
+        return date(year, month, day)
+    except ValueError:
+        raise ConfigError(
+            f"{option} is {text!a}; give a day, a month or a year, as 2023-05-31, 2023-05 or 2023."
+        ) from None
 
 
 def _show(
     library: Path | None, wanted: Filter, limit: int, after: str | None, *, as_json: bool
 ) -> None:
     """Print a page of photos, and how to ask for the next."""
-    from waymark.errors import ConfigError
     from waymark.library.store import Store
-    from waymark.library.store_query import page
 
     key = None
     if after is not None:
@@ -233,7 +254,7 @@ def _show(
         first, second = after.split(",")
         key = (int(first), int(second))
     with Store.open(library, readonly=True) as store:
-        found = page(store, wanted, limit=limit, after=key)
+        found = _page(store, wanted, limit, key)
     if as_json:
         from json import dumps
 
@@ -243,16 +264,43 @@ def _show(
         _print(found)
     if len(found) == limit:
         moment, number = found[-1].key
-        print(f"more: --after {moment},{number}", file=sys.stderr)
+        print(f"next page: {_command(f'--after={moment},{number}')}", file=sys.stderr)
+
+
+def _page(store: Store, wanted: Filter, limit: int, key: tuple[int, int] | None) -> list[Listed]:
+    """Return a page; nothing is found of a text that nothing is called."""
+    from waymark.library.store_query import page
+
+    try:
+        return page(store, wanted, limit=limit, after=key)
+    except UnknownName:
+        if wanted.text is None:
+            raise
+        return []
+
+
+def _command(*more: str) -> str:
+    """Return the command as it was given, for another page."""
+    import shlex
+
+    words, given = [], iter(sys.argv[1:])
+    for word in given:
+        if word == "--after":
+            next(given, None)
+        elif not word.startswith("--after="):
+            words.append(word)
+    return shlex.join(["waymark", *words, *more])
 
 
 def _print(found: Sequence[Listed]) -> None:
-    """Print a line a photo: when, what, how sure, by whom, which file."""
+    """Print a line a photo: when, what, how sure, by whom, which file; why one cannot be read."""
     rows = [_cells(photo) for photo in found]
     wide = [max((len(row[i]) for row in rows), default=0) for i in range(4)]
-    for row in rows:
+    for row, photo in zip(rows, found, strict=True):
         cells = "  ".join(cell.ljust(width) for cell, width in zip(row, wide, strict=False))
         print(f"{cells}  {row[4]}")
+        if photo.error is not None:
+            print(f"    {shown(photo.error)}")
     if not rows:
         print("no photos", file=sys.stderr)
 
@@ -264,7 +312,7 @@ def _cells(photo: Listed) -> tuple[str, ...]:
     landmark = photo.landmark
     what, sure = "unknown", ""
     if photo.error is not None:
-        what = f"cannot be read: {photo.error}"
+        what = "cannot be read"
     elif photo.state == "not-a-landmark":
         what = "no landmark"
     elif landmark is not None:
@@ -274,4 +322,5 @@ def _cells(photo: Listed) -> tuple[str, ...]:
     notes: list[str] = [photo.state] if photo.state not in ("new", "not-a-landmark") else []
     notes += [photo.evidence] if photo.evidence == "context" else []
     notes += ["GPS disagrees"] if photo.gps_says == "disagree" else []
+    notes += ["gone"] if photo.missing else []
     return day, shown(what), sure, ", ".join(notes), shown(printable(photo.path))

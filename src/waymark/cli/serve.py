@@ -12,7 +12,8 @@ def serve(
     *,
     bundle: Annotated[str, typer.Option(help="`world`, a .waymark file or a run.")] = "world",
     library: Annotated[
-        Path | None, typer.Option(metavar="DB", help="Show this library of `waymark tag`.")
+        Path | None,
+        typer.Option(metavar="DB", help="Show this library; `default` is the usual one."),
     ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port; 0 takes a free one.")] = 8000,
@@ -56,9 +57,12 @@ def serve(
     Photos are answered and forgotten. Without --host only this machine can reach it.
     """
     from waymark.bundle.format import find_bundle
+    from waymark.library.store import default_path
     from waymark.serve.run import Serving, address, listen, run
     from waymark.serve.settings import MB, Settings
 
+    if library == Path("default"):
+        library = default_path()
     settings = Settings(
         host=host,
         port=port,

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from waymark.errors import ConfigError
-
-if TYPE_CHECKING:
-    from waymark.library.tag import TagReport
 
 Library = Annotated[
     Path | None,
@@ -35,7 +34,10 @@ def tag(
     ],
     *,
     library: Library = None,
-    bundle: Annotated[str, typer.Option(help="`world`, a .waymark file or a run.")] = "world",
+    bundle: Annotated[
+        str | None,
+        typer.Option(help="A .waymark file or a run; default: the last one, else `world`."),
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the photos, one JSON object a line.")
     ] = False,
@@ -69,7 +71,7 @@ def tag(
         tag_ray(
             sources,
             out,
-            bundle=bundle,
+            bundle=bundle or "world",
             unknown_threshold=unknown_threshold,
             as_json=as_json,
             without={"--library": library, "--csv": csv},
@@ -78,15 +80,19 @@ def tag(
     if out is not None:
         raise ConfigError("--out belongs to --engine ray; the local engine fills --library.")
     from waymark.cli.tag_progress import tag_bar
+    from waymark.cli.tag_summary import say
     from waymark.library.export import check_target, write_export
+    from waymark.library.scan import part_sources
     from waymark.library.store import Store
     from waymark.library.store_query import Filter, every
+    from waymark.library.tag import last_bundle
     from waymark.library.tag import tag as tag_photos
 
+    part_sources(sources)  # a typo makes no library
     with Store.open(library) as store:
         if csv is not None:
             check_target(csv, form="csv", library=store.path)
-        with tag_bar() as progress:
+        with tag_bar() as progress, kept(sources):
             report = tag_photos(
                 sources,
                 store,
@@ -103,45 +109,19 @@ def tag(
 
             for photo in every(store, wanted):
                 print(json.dumps(photo.to_dict(), allow_nan=False))
-        _say(report, store.path, quiet=as_json)
+        say(report, store.path, last_bundle(store) or "", quiet=as_json)
     if report.failed or report.skipped:
         raise typer.Exit(1)
 
 
-def _say(report: TagReport, library: Path, *, quiet: bool) -> None:
-    """Sum up what was done, on stderr where stdout has the photos."""
-    from waymark.cli.terminal import say_skipped, shown
+@contextmanager
+def kept(sources: Sequence[Path]) -> Iterator[None]:
+    """Say on Ctrl-C that nothing is lost, and how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        import shlex
 
-    speed = report.recognised / report.seconds if report.seconds > 0.01 else 0.0
-    pace = f" ({speed:,.1f} photos/s)" if report.recognised else ""
-    lines = [
-        f"{report.photos:,} photos: {report.recognised:,} recognised{pace}, "
-        f"{report.reused:,} known by their content, {report.unchanged:,} unchanged",
-        f"{report.known:,} show a landmark, {report.by_context:,} of them by their neighbours; "
-        f"{report.unknown:,} unknown",
-    ]
-    if report.with_gps:
-        lines.append(
-            f"{report.with_gps:,} carry a GPS position, which is kept; "
-            f"{report.disagree:,} of them lie far from the landmark that they show"
-        )
-    left = (
-        (report.refreshed, "photos of which only a sidecar or Takeout file changed"),
-        (report.dismissed, "photos whose landmark you rejected"),
-        (report.failed, "photos cannot be read (`waymark library list --failed` says why)"),
-        (report.missing, "photos of the library are gone"),
-        (report.pairs, "RAW+JPEG pairs, each as one photo"),
-        (report.videos, "videos left alone"),
-        (report.moving, "moving halves of Live Photos left alone"),
-        (report.other_raws, "RAW files of formats that waymark does not read, left alone"),
-        (report.closed, "folders left alone for a .nomedia or .noimage"),
-    )
-    lines += [f"{count:,} {what}" for count, what in left if count]
-    if report.resettled:
-        lines.append(
-            "--unknown-threshold or --no-context differ from before: they hold for the whole "
-            "library, and all of it was decided anew"
-        )
-    lines.append(f"library: {shown(str(library))}")
-    print("\n".join(lines), file=sys.stderr if quiet else sys.stdout)
-    say_skipped(report.skipped)
+        names = shlex.join(map(str, sources))
+        print(f"\nWhat was tagged is kept; `waymark tag {names}` goes on.", file=sys.stderr)
+        raise

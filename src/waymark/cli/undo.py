@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from waymark.cli.tag import Library
-from waymark.cli.write import Apply, show, sum_up
+from waymark.cli.write import Apply, Brief, show, sum_up
 
 if TYPE_CHECKING:
     from waymark.library.journal import Journal
@@ -21,6 +21,7 @@ def undo(
     library: Library = None,
     all_: Annotated[bool, typer.Option("--all", help="Take back every write.")] = False,
     list_: Annotated[bool, typer.Option("--list", help="List the writes instead.")] = False,
+    brief: Brief = False,
     apply: Apply = False,
 ) -> None:
     """Take back a write: what waymark added goes, what anybody changed since stays.
@@ -43,7 +44,7 @@ def undo(
             raise ConfigError("--all and a WRITE_ID exclude each other; give one of them.")
         number = None if all_ else journal.find(write_id).id
         if not apply:
-            show(plan_undo(journal, number), doing="the same command with --apply")
+            show(plan_undo(journal, number), brief=brief)
             return
         with bar() as progress:
             outcome = apply_undo(journal, number, progress=progress)

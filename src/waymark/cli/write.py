@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from waymark.library.write_change import Change, Outcome
 
 Apply = Annotated[bool, typer.Option("--apply", help="Do it; without, it is only shown.")]
+Brief = Annotated[bool, typer.Option("--brief", help="Show a line a file, not what changes in it.")]
 
 
 def write(
@@ -49,6 +50,7 @@ def write(
     backup: Annotated[
         bool, typer.Option("--i-have-a-backup", help="Needed for --embed --apply.")
     ] = False,
+    brief: Brief = False,
     apply: Apply = False,
 ) -> None:
     """Write landmarks and places into XMP sidecars; photos are not touched, but for --embed.
@@ -85,7 +87,7 @@ def write(
             withdrawn = plan_withdrawals(paths, options, journal)
             changes, do = chain(withdrawn, plan_writes(tagged, options, journal)), apply_writes
         if not apply:
-            show(changes, doing="the same command with --apply")
+            show(changes, brief=brief)
             return
         below = [str(path.absolute()) for path in paths or ()]
         said = {**options.to_dict(), "paths": below, "embed": embed}
@@ -98,10 +100,8 @@ def write(
         raise typer.Exit(1)
 
 
-def show(changes: Iterable[Change], *, doing: str) -> None:
-    """Print the differences, and on stderr what they come to."""
-    from waymark.cli.terminal import shown
-    from waymark.dataset.index import printable
+def show(changes: Iterable[Change], *, brief: bool) -> None:
+    """Print the differences, and on stderr what they come to; exit 1 if a file is left alone."""
     from waymark.library.write_change import Tally
 
     tally = Tally()
@@ -109,26 +109,40 @@ def show(changes: Iterable[Change], *, doing: str) -> None:
         tally.note(change)
         if change.action in ("create", "change", "remove"):
             tally.count(change)
-        lines = [shown(line.replace("\t", "    ")) for line in change.difference()]
-        if not lines and change.action == "change":
-            lines = [f"{shown(printable(change.file))}: the original comes back"]
-        for line in _coloured(lines):
+        for line in _told(change, brief=brief):
             print(line)
     outcome = tally.outcome(None)
     sum_up(outcome, would=True)
     if outcome.created or outcome.changed or outcome.removed:
-        print(f"Nothing was changed. To do it: {doing}", file=sys.stderr)
+        print("Nothing was changed. To do it: the same command with --apply", file=sys.stderr)
     elif not tally.seen:
         print(
-            "No photo is approved yet: review them with `waymark serve --library`, or name a "
-            "--min-score.",
+            "Nothing to write: no photo there is approved or corrected. Review them with "
+            "`waymark serve --library default`, or let --min-score say how sure is enough.",
             file=sys.stderr,
         )
+    if outcome.left:
+        raise typer.Exit(1)
+
+
+def _told(change: Change, *, brief: bool) -> Iterator[str]:
+    """Yield the lines that say what is to become of a file."""
+    from waymark.cli.terminal import shown
+    from waymark.dataset.index import printable
+
+    lines = [shown(line.replace("\t", "    ")) for line in change.difference()]
+    if brief and lines:
+        tag = "".join(f"  {shown(tag)}" for tag in change.mark.tags)
+        yield f"{change.action:6}  {shown(printable(change.file))}{tag}"
+    elif lines:
+        yield from _coloured(lines)
+    elif change.action == "change":
+        yield f"{shown(printable(change.file))}: the original comes back"
 
 
 def sum_up(outcome: Outcome, *, would: bool = False) -> None:
     """Print how many files were made, changed, removed, or left alone, and why."""
-    from waymark.cli.terminal import say_skipped, shown
+    from waymark.cli.terminal import say_reasons
 
     done = "to be " if would else ""
     counts = (
@@ -140,11 +154,8 @@ def sum_up(outcome: Outcome, *, would: bool = False) -> None:
     )
     text = ", ".join(f"{count:,} {what}" for count, what in counts if count)
     print(f"files: {text}" if text else "nothing to do", file=sys.stderr if would else sys.stdout)
-    for row in outcome.notes[:20]:
-        print(f"note {shown(row.path)}: {shown(row.reason)}", file=sys.stderr)
-    if len(outcome.notes) > 20:
-        print(f"... {len(outcome.notes)} notes in all", file=sys.stderr)
-    say_skipped(outcome.left)
+    say_reasons(outcome.notes, "note")
+    say_reasons(outcome.left, "left")
 
 
 def _coloured(lines: Iterable[str]) -> Iterator[str]:

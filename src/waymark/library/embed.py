@@ -138,7 +138,7 @@ def apply_embeds(
             progress(tally.seen, 0, "writing photos")
         if write_id is not None:
             journal.finish(write_id)
-    return tally.outcome(write_id if tally.done else None)
+    return tally.outcome(write_id)
 
 
 def _embed(change: Change, write_id: int, journal: Journal, tally: Tally, exiftool: str) -> None:

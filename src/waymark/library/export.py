@@ -87,7 +87,7 @@ def write_export(file: Path, photos: Iterable[Listed], *, form: str | None = Non
         form: `csv`, `json`, `geojson` or `kml` instead.
 
     Returns:
-        The number of photos.
+        The number of photos in it; of KML, that of the photos with a place.
 
     Raises:
         ConfigError: nobody knows the form, or the file is something else.
@@ -99,8 +99,9 @@ def write_export(file: Path, photos: Iterable[Listed], *, form: str | None = Non
     def counted() -> Iterator[Listed]:
         nonlocal count
         for photo in photos:
-            count += 1
-            yield photo
+            if write is not as_kml or _position(photo) is not None:
+                count += 1
+                yield photo
 
     with _faults(file):
         handle, name = tempfile.mkstemp(dir=file.parent, prefix=".waymark-", suffix=".part")

@@ -162,10 +162,21 @@ class Journal:
             )
 
     def plan(self, write_id: int, entries: Sequence[Entry]) -> list[Row]:
-        """Note what is to be written next; on disk when this returns."""
+        """Note what is to be written next; on disk when this returns.
+
+        Of a sidecar that is to be made, what earlier writes put into one of that name is gone,
+        unless it was waymark that removed it.
+        """
         rows = []
         with self._transaction():
             for entry in entries:
+                last = self.live(entry.file) if entry.before_sha256 is None else None
+                if last is not None and last.after_sha256 != NO_FILE:
+                    self.connection.execute(
+                        "UPDATE written_files SET state = 'undone' "
+                        "WHERE file = ? AND state = 'written'",
+                        (os.fsencode(entry.file),),
+                    )
                 cursor = self.connection.execute(
                     "INSERT INTO written_files (write_id, kind, photo, file, state, before_sha256,"
                     " before, after_sha256, mark, added, photo_sha256)"
@@ -259,7 +270,9 @@ class Journal:
     def candidates(self, file: Path, photo_sha256: bytes | None) -> Iterator[Row]:
         """Yield the rows that stand of a file, or of a photo wherever it was, the last first."""
         where = "(file = ? OR photo_sha256 = ?) AND kind = 'sidecar' AND state = 'written'"
-        yield from self._rows(f"{where} ORDER BY id DESC", (os.fsencode(file), photo_sha256))
+        name = os.fsencode(file)
+        order = "ORDER BY file = ? DESC, id DESC"
+        yield from self._rows(f"{where} {order}", (name, photo_sha256, name))
 
     def paths_of(self, photo_sha256: bytes | None) -> list[Path]:
         """Return where the library knows a photo of that content."""

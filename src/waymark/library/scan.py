@@ -109,7 +109,7 @@ def walk(sources: Sequence[str | os.PathLike[str]], census: Census) -> Iterator[
     Raises:
         ConfigError: a source does not exist, or is no file of this machine.
     """
-    folders, files = _sort(sources)
+    folders, files = part_sources(sources)
     census.roots += folders
     entered = set[bytes]()
     yield from _walk_folders(folders, census, entered)
@@ -163,10 +163,14 @@ def _lies_below(path: bytes, roots: set[bytes]) -> bool:
     return True
 
 
-def _sort(
+def part_sources(
     sources: Iterable[str | os.PathLike[str]],
 ) -> tuple[list[bytes], dict[bytes, set[bytes]]]:
-    """Part sources into folders, and the names of files by their folder."""
+    """Part sources into folders, and the names of files by their folder.
+
+    Raises:
+        ConfigError: a source does not exist, or is no file of this machine.
+    """
     folders: list[bytes] = []
     files: dict[bytes, set[bytes]] = {}
     for source in sources:

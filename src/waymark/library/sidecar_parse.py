@@ -147,8 +147,13 @@ def _parse(text: str) -> Element:
         return etree.fromstring(text[declaration.end() if declaration else 0 :].encode(), parser)
     except (etree.XMLSyntaxError, UnicodeError, ValueError) as error:
         raise SidecarError(
-            f"is no well-formed XML ({error!s:.120}); mend it, or move it away."
+            f"is no well-formed XML ({_reason(error)}); mend it, or move it away."
         ) from error
+
+
+def _reason(error: Exception) -> str:
+    """Return lxml's reason, with the place once."""
+    return re.sub(r" \(<string>, line \d+\)$", "", str(error))[:120]
 
 
 def _scan(text: str) -> Iterator[Span]:

@@ -19,12 +19,11 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from waymark.errors import ConfigError, UnknownName
-from waymark.gazetteer import Gazetteer, Landmark
-from waymark.gazetteer_country import country_name
-from waymark.gazetteer_search import plain
+from waymark.errors import ConfigError
+from waymark.gazetteer import Landmark
 from waymark.library.store import Store
 from waymark.library.store_landmark import all_landmarks
+from waymark.library.store_names import numbers_asked_for
 from waymark.library.store_paths import below
 from waymark.library.tagged import DISMISSED, State
 
@@ -34,11 +33,11 @@ if TYPE_CHECKING:
 STATES: tuple[State, ...] = get_args(State)
 _FEW = 2_000  # photos that are sorted rather than walked in order
 _EPOCH = date(1970, 1, 1).toordinal()
-_LIKE = 0.6  # how like what was searched for the name of a landmark must be
 
 _LISTED = (
     *("id", "path", "raw", "taken", "landmark", "score", "confidence", "unknown_score"),
     *("evidence", "state", "lat", "lon", "gps_from", "gps_says", "guesses", "error", "bundle"),
+    "missing",
 )
 
 Key = tuple[int, int]
@@ -123,6 +122,7 @@ class Listed:
         guesses: (id of a landmark, score) of the photo alone, best first.
         error: why it cannot be read.
         bundle: first 12 hex digits of its SHA-256.
+        missing: it is gone.
         key: what to go on after.
     """
 
@@ -143,6 +143,7 @@ class Listed:
     error: str | None
     bundle: str | None
     key: Key
+    missing: bool = False
 
     @property
     def shows(self) -> Landmark | None:
@@ -167,6 +168,7 @@ class Listed:
             "guesses": [{"landmark": name, "score": score} for name, score in self.guesses],
             "error": self.error,
             "bundle": self.bundle,
+            "missing": self.missing,
         }
 
 
@@ -223,7 +225,8 @@ def condition(store: Store, wanted: Filter) -> Condition:
     where, arguments = _conditions(wanted)
     if not wanted.names:
         return where, arguments
-    numbers = json.dumps(_numbers(store, wanted))  # they may be more than SQLite takes values
+    # as one value: they may be more than SQLite takes
+    numbers = json.dumps(numbers_asked_for(landmarks_of(store), wanted))
     return f"{where} AND landmark IN (SELECT value FROM json_each(?))", [*arguments, numbers]
 
 
@@ -238,7 +241,7 @@ def _keys(store: Store, wanted: Filter, after: Key) -> Iterator[Key]:
     where = _conditions(wanted)
     connection = store.connection
     if wanted.names:
-        numbers = _numbers(store, wanted)
+        numbers = numbers_asked_for(landmarks_of(store), wanted)
         walks = [_walk(connection, ("landmark = ?", [n]), where, after) for n in numbers]
         return heapq.merge(*walks)
     for span in _spans(wanted):
@@ -338,39 +341,6 @@ def _seconds(day: date | None, *, days: int = 0) -> int | None:
     return None if day is None else (day.toordinal() + days - _EPOCH) * 86_400
 
 
-def _numbers(store: Store, wanted: Filter) -> list[int]:
-    """Return the landmarks that are asked for."""
-    found = landmarks_of(store)
-    for field_name in ("landmark", "place", "country", "category"):
-        value = getattr(wanted, field_name)
-        if value is None:
-            continue
-        kept = {n: each for n, each in found.items() if _is(each, field_name, value)}
-        if not kept:
-            raise UnknownName(
-                f"no {field_name} {value!a} in this library; `waymark library stats` lists them."
-            )
-        found = kept
-    if wanted.text is not None:
-        numbers = {each: number for number, each in found.items()}
-        hits = Gazetteer(found.values()).search(wanted.text, limit=len(found))
-        best = hits[0][1] if hits else 0.0
-        found = {numbers[e]: e for e, score in hits if score >= max(_LIKE * best, _LIKE / 2)}
-        if not found:
-            raise UnknownName(f"nothing in this library is called {wanted.text!a}.")
-    return list(found)
-
-
-def _is(landmark: Landmark, name: str, value: str) -> bool:
-    if name == "landmark":
-        called = (landmark.id, landmark.name, landmark.local_name, landmark.wikidata)
-        return plain(value) in {plain(each) for each in called if each}
-    if name == "country":
-        names = (landmark.country, country_name(landmark.country))
-        return plain(value) in {plain(each) for each in names if each}
-    return plain(value) == plain(getattr(landmark, name) or "")
-
-
 def _listed(store: Store, keys: Sequence[Key]) -> list[Listed]:
     names = landmarks_of(store) if keys else {}
     found = []
@@ -394,6 +364,7 @@ def _one(row: dict[str, Any], names: dict[int, Landmark], key: Key) -> Listed:
         landmark=None if landmark is None else names[landmark],
         gps=None if lat is None else (lat, lon),
         guesses=tuple((names[number].id, score) for number, score in guesses),
+        missing=bool(row.pop("missing")),
         key=key,
         **row,
     )

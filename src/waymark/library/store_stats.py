@@ -11,7 +11,7 @@ from typing import Any
 
 from waymark.library.store import Store
 from waymark.library.store_query import landmarks_of
-from waymark.library.tagged import SHOWN
+from waymark.library.tagged import GAINSAID, SHOWN
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,9 +62,10 @@ def library_stats(store: Store) -> LibraryStats:
     """Count the photos of a library."""
     connection = store.connection
     with store.faults():
-        total, known, tagged, failed, with_gps = connection.execute(
-            f"SELECT count(*), count(*) FILTER (WHERE {SHOWN}), count(landmark), count(error), "
-            "count(lat) FROM photo WHERE missing = 0"
+        total, known, dismissed, failed, with_gps = connection.execute(
+            f"SELECT count(*), count(*) FILTER (WHERE {SHOWN}), "
+            f"count(*) FILTER (WHERE {GAINSAID}), count(error), count(lat) "
+            "FROM photo WHERE missing = 0"
         ).fetchone()
         (missing,) = connection.execute("SELECT count(*) FROM photo WHERE missing").fetchone()
         names = landmarks_of(store)
@@ -97,8 +98,8 @@ def library_stats(store: Store) -> LibraryStats:
     return LibraryStats(
         photos=total,
         known=known,
-        dismissed=tagged - known,
-        unknown=total - tagged - failed,
+        dismissed=dismissed,
+        unknown=total - known - dismissed - failed,
         failed=failed,
         missing=missing,
         with_gps=with_gps,

@@ -16,28 +16,29 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from waymark.bundle.format import find_bundle
+from waymark.bundle.format import PACKAGED, find_bundle
 from waymark.dataset.index import Skipped
 from waymark.errors import BundleError
 from waymark.library.scan import Census, walk
 from waymark.library.store import Store
 from waymark.library.store_paths import below
 from waymark.library.tag_plan import Plan
-from waymark.library.tagged import SHOWN
+from waymark.library.tagged import GAINSAID, SHOWN
 from waymark.progress import Progress, silent
 
 if TYPE_CHECKING:
     from waymark.gazetteer import Landmark
     from waymark.recognise.recogniser import Recogniser
 
-_SETTING = "decision"
+_SETTING, _BUNDLE = "decision", "bundle"
 _COUNTED = {
     "failed": "missing = 0 AND error IS NOT NULL",
     "known": f"missing = 0 AND {SHOWN}",
-    "unknown": "missing = 0 AND error IS NULL AND landmark IS NULL",
-    "dismissed": f"missing = 0 AND landmark IS NOT NULL AND NOT ({SHOWN})",
+    "unknown": f"missing = 0 AND error IS NULL AND NOT ({SHOWN}) AND NOT ({GAINSAID})",
+    "dismissed": f"missing = 0 AND {GAINSAID}",
     "by_context": f"missing = 0 AND evidence = 'context' AND {SHOWN}",
     "disagree": f"missing = 0 AND gps_says = 'disagree' AND {SHOWN}",
     "with_gps": "missing = 0 AND lat IS NOT NULL",
@@ -58,7 +59,7 @@ class TagReport:
         failed: photos that cannot be read, of this run and of earlier ones.
         known: photos below what was named that show a landmark.
         unknown: photos there without one.
-        dismissed: photos there with one of which a person said that they do not show it.
+        dismissed: photos there whose tag a person rejected, or that show no landmark.
         by_context: of those known, those where neighbours decided.
         disagree: of those known, those whose GPS position lies elsewhere.
         with_gps: photos with a GPS position of their own.
@@ -72,6 +73,7 @@ class TagReport:
         roots: what all this is about: folders, those that links lead to among them, and photos
             named one by one, by their real paths.
         seconds: how long recognising took.
+        bundle: first 12 hex digits of its SHA-256.
         resettled: whether the settings differ from those of earlier runs: then all photos of the
             library that this bundle has recognised were decided anew.
     """
@@ -97,6 +99,7 @@ class TagReport:
     skipped: tuple[Skipped, ...] = field(default=())
     roots: tuple[str, ...] = field(default=())
     seconds: float = 0.0
+    bundle: str = ""
     resettled: bool = False
 
     def to_dict(self) -> dict[str, Any]:
@@ -108,7 +111,7 @@ def tag(
     sources: Sequence[str | os.PathLike[str]],
     store: Store,
     *,
-    bundle: str | os.PathLike[str] | Recogniser = "world",
+    bundle: str | os.PathLike[str] | Recogniser | None = None,
     unknown_threshold: float | None = None,
     context: bool = True,
     workers: int | None = None,
@@ -119,7 +122,8 @@ def tag(
     Args:
         sources: folders and photos.
         store: the library.
-        bundle: name or path of a bundle, or a recogniser.
+        bundle: name or path of a bundle, or a recogniser; None is that of the library's last
+            run, else `world`.
         unknown_threshold: 0 to 1, instead of the bundle's own; as `context`, for all photos of
             the library that the bundle has recognised.
         context: whether photos near each other in time support each other.
@@ -131,7 +135,8 @@ def tag(
         BundleError: the bundle cannot be used.
         LibraryError: the library cannot be written; what was stored before is kept.
     """
-    run = _Run(store, bundle, unknown_threshold)
+    run = _Run(store, bundle or last_bundle(store) or "world", unknown_threshold)
+    run.remember()
     census = Census()
     plan = Plan(store, run.hash)
     for seen in plan.note(walk(sources, census)):
@@ -164,8 +169,18 @@ def tag(
         seconds=seconds,
         resettled=resettled,
         roots=tuple(os.fsdecode(root) for root in census.roots),
+        bundle=run.hash,
         **_counts(store, census.roots),
     )
+
+
+def last_bundle(store: Store) -> str | None:
+    """Return the bundle, by its name or path, that the library's last run was with."""
+    with store.faults():
+        row = store.connection.execute(
+            "SELECT value FROM setting WHERE key = ?", [_BUNDLE]
+        ).fetchone()
+    return None if row is None else str(row[0])
 
 
 class _Run:
@@ -181,6 +196,7 @@ class _Run:
         self._threshold = threshold
         self._recogniser: Recogniser | None = None
         self._landmarks: dict[int, Landmark] | None = None
+        self._file: Path | None = None
         if isinstance(bundle, str | os.PathLike):
             self._file = find_bundle(bundle)
             try:
@@ -196,8 +212,21 @@ class _Run:
         if self._recogniser is None:
             import waymark
 
+            assert self._file is not None  # by `__init__`
             self._recogniser = waymark.load(self._file, unknown_threshold=self._threshold)
         return self._recogniser
+
+    def remember(self) -> None:
+        """Note which bundle it is, for the runs that name none."""
+        if self._file is None:
+            return
+        name = self._file.stem if self._file.parent == PACKAGED else str(self._file.absolute())
+        if name == last_bundle(self.store):
+            return
+        with self.store.transaction() as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO setting (key, value) VALUES (?, ?)", [_BUNDLE, name]
+            )
 
     def landmarks(self) -> dict[int, Landmark]:
         """Return the landmarks that the bundle knows, by their numbers in the library."""

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from waymark.errors import PhotoError, PhotoTooLarge, UnreadablePhoto
 from waymark.library.beside import sidecar_place
 from waymark.library.near import Point
-from waymark.library.raw import raw_kind, read_preview
-from waymark.photo import LIMITS, read_facts, read_photo
+from waymark.library.raw import KINDS, raw_kind, read_preview
+from waymark.photo import LIMITS, SALVAGE, read_facts, read_photo, sniff
 from waymark.recognise.views import photo_views
 
 if TYPE_CHECKING:
@@ -118,7 +118,8 @@ def read_one(
         reading = replace(reading, **header.facts)
         image = _upright(header, preprocess)
     except PhotoError as error:
-        return replace(reading, error=str(error).removeprefix("this photo: ")), None
+        reason = str(error).removeprefix("this photo: ").replace(SALVAGE, "")
+        return replace(reading, error=reason), None
     return replace(reading, picture=_picture(image)), photo_views(image, preprocess, tta=tta)
 
 
@@ -159,6 +160,11 @@ def _header(data: bytes, name: str) -> _Header:
     """Read what stands before the pixels."""
     kind = raw_kind(data[:_HEAD], name)
     if kind is None:
+        ending = name.rpartition(".")[2]
+        if ending.lower() in KINDS and sniff(data[:_HEAD]) is None:
+            raise UnreadablePhoto(
+                f"named .{ending}, but not such a RAW file; copy it again from where it came"
+            )
         found = read_facts(data)
         facts = {each: getattr(found, each) for each in _FACTS}
         facts["gps"] = facts["gps"] or _packet_place(data)

@@ -15,6 +15,8 @@ DISMISSED: tuple[State, ...] = ("rejected", "not-a-landmark")
 """States of photos that do not show the landmark of their tag: a person said so."""
 SHOWN = f"landmark IS NOT NULL AND state NOT IN {DISMISSED}"
 """In SQL, whether a photo shows a landmark, as far as anybody knows."""
+GAINSAID = f"error IS NULL AND state IN {DISMISSED}"
+"""In SQL, whether a person said that a photo does not show its tag, or no landmark at all."""
 
 
 @dataclass(frozen=True, kw_only=True)

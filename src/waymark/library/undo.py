@@ -106,21 +106,32 @@ def _step(row: Row, journal: Journal) -> _Step:
         SidecarError: a later write stands in it, or it is gone, a stranger's or unreadable.
         OSError: it cannot be read.
     """
+    _refuse_later(row, row.file, journal)
     photo, file, data = find_sidecar(row, journal)
+    _refuse_later(row, file, journal)
+    if data is not None:
+        refuse_readonly(file)
+    return _back(replace(row, file=file), photo, data, journal)
+
+
+def _refuse_later(row: Row, file: Path, journal: Journal) -> None:
+    """See that no later write stands in a file.
+
+    Raises:
+        SidecarError: one does.
+    """
     last = journal.live(file)
     if last is not None and last.id > row.id:
         number = last.write_id
         raise SidecarError(f"was written again by write {number}; `waymark undo {number}` first")
-    if data is not None:
-        refuse_readonly(file)
-    return _back(replace(row, file=file), photo, data, journal)
 
 
 def _back(row: Row, photo: Path, now: bytes | None, journal: Journal) -> _Step:
     """Plan how a row is taken back, from what its sidecar would hold."""
     if (digest(now) or NO_FILE) == row.after_sha256:
         return _Step(row=row, photo=photo, before=now, after=row.before)
-    assert now is not None  # `find_sidecar` finds what is there
+    if now is None:
+        raise SidecarError("was removed and made anew in between; what was before stays gone")
     if not is_of(row, now, same_photo=True):
         return _Step(row=row, photo=photo, before=now, after=now)
     cleared = take_back(now, row.added)

@@ -66,7 +66,7 @@ def apply_writes(
             progress(tally.seen, 0, "writing sidecars")
         if write_id is not None:
             journal.finish(write_id)
-    return tally.outcome(write_id if tally.done else None)
+    return tally.outcome(write_id)
 
 
 def _write_batch(work: Iterable[tuple[Row, Change]], journal: Journal, tally: Tally) -> None:

@@ -96,7 +96,7 @@ class Tally:
 
     def __init__(self) -> None:
         self.seen = self.same = 0
-        self.done: Counter[Action] = Counter()
+        self._done: dict[Path, Action] = {}  # what became of each file in the end
         self._left: list[Skipped] = []
         self._notes: list[Skipped] = []
 
@@ -113,16 +113,17 @@ class Tally:
 
     def count(self, change: Change) -> None:
         """Take note of a change that was made."""
-        self.done[change.action] += 1
+        self._done[change.file] = change.action
         self._notes += [Skipped(printable(change.file), note) for note in change.notes]
 
     def outcome(self, write_id: int | None) -> Outcome:
-        """Return all of it."""
+        """Return all of it; `write_id` only where something was done."""
+        done = Counter(self._done.values())
         return Outcome(
-            write_id=write_id,
-            created=self.done["create"],
-            changed=self.done["change"],
-            removed=self.done["remove"],
+            write_id=write_id if done else None,
+            created=done["create"],
+            changed=done["change"],
+            removed=done["remove"],
             same=self.same,
             left=tuple(self._left),
             notes=tuple(self._notes),

@@ -48,7 +48,9 @@ class WriteOptions:
     def __post_init__(self) -> None:
         """Refuse what cannot be meant."""
         if self.min_score is not None and not 0 <= self.min_score <= 1:
-            raise ConfigError(f"min_score is {self.min_score}; it must be between 0 and 1.")
+            raise ConfigError(
+                f"--min-score is {self.min_score:g}; it must be from 0 to 1, such as 0.9."
+            )
         if self.style not in ("default", "adobe"):
             raise ConfigError(f"sidecar style is {self.style!r}; use default or adobe.")
         if self.language not in ("english", "local"):
@@ -118,8 +120,6 @@ def _plan(
         if before is not None:
             refuse_readonly(file)
         last = None if before is None else last_write(file, before, content, journal)
-        if last is not None and _says_no_more(mark, last.mark):
-            mark = replace(mark, facts=last.mark.facts)  # not written anew for the time alone
         if (
             last is not None
             and not options.gps
@@ -228,6 +228,8 @@ def remarked(
     if before is None or last is None:
         merged = merge(before, mark)
         return merged.data, mark, merged.added, merged.notes
+    if _says_no_more(mark, last.mark):
+        mark = replace(mark, facts=last.mark.facts)  # not written anew for the time alone
     there = set(texts(Packet(decode_sidecar(before).text), TAGS))
     hidden = tuple(tag for tag in last.added.mirrored if tag in there)
     taken_out = set(last.added.mirrored) - there
