@@ -174,6 +174,18 @@ def test_nothing_goes_for_a_folder_that_cannot_be_read(
     assert len(tally.skipped) == 1
 
 
+def test_nothing_goes_for_a_place_without_photos(desk: Desk) -> None:
+    """A disk that is not mounted is an empty folder."""
+    desk.run()
+    before = desk.kept
+    desk.photos.rename(desk.photos.with_name("unmounted"))
+    desk.photos.mkdir()
+    parts, tally = desk.plan()
+
+    assert (parts, tally.parts) == ([], 0)
+    assert desk.kept == before
+
+
 def test_a_plan_needs_one_listing_of_the_results(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:

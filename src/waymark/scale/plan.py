@@ -29,7 +29,8 @@ def plan(place: Place, out: Place, tally: Tally, *, part_photos: int) -> Iterato
     Args:
         place: where photos are.
         out: where results are, if there are any.
-        tally: counts parts, those that are done, and what could not be looked into.
+        tally: counts parts, those that are done, and what could not be looked into. Of a place
+            without any part nothing is removed.
         part_photos: photos of a part, at most.
 
     Raises:
@@ -57,6 +58,8 @@ def plan(place: Place, out: Place, tally: Tally, *, part_photos: int) -> Iterato
                 yield wave
                 wave, stale = [], []
         stale += (f"{folder}/{name}" for names in files.values() for name in names)
+    if not tally.parts:
+        return  # a disk that is not mounted looks like this: all that is known of it stays
     # what could not be looked into may have photos in any folder that was not seen
     gone = there if all(row.reason == NAMELESS for row in tally.skipped) else {}
     stale += (f"{folder}/{name}" for folder, names in gone.items() for name in names)
