@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -74,3 +75,12 @@ def test_json_has_stdout_to_itself(tag: Any) -> None:
     assert done.stdout == ""
     assert "A worker died" in done.stderr
     assert "1 photo: 1 recognised" in done.stderr
+
+
+@pytest.mark.skipif(os.name != "posix", reason="names of files are bytes on POSIX only")
+def test_an_address_that_is_no_text_is_refused(tag: Any) -> None:
+    """Ray keeps the command line as text; folders further down may have any name."""
+    done = CliRunner().invoke(app, ["tag", "--engine", "ray", "p/\udcff"])
+
+    assert done.exit_code == 2
+    assert "has bytes that are no text" in done.stderr

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.dataset as ds
 import pytest
 from hypothesis import given
@@ -71,6 +73,15 @@ def test_a_part_done_again_has_one_file(tmp_path: Path) -> None:
     assert (tmp_path / "out" / PART.folder / "_mine.txt").exists()
     table = ds.dataset(tmp_path / "out", format="parquet", partitioning="hive").to_table()
     assert table["prefix"].to_pylist() == ["a", "a"]
+
+
+def test_a_prefix_of_digits_is_text(tmp_path: Path) -> None:
+    """With the schema that docs/scale.md gives, readers do not make a number of it."""
+    out = find_results(tmp_path)
+    write_part(out, replace(PART, prefix="007"), found("1"), again=False, run="r")
+    parted = ds.partitioning(pa.schema([("prefix", pa.string())]), flavor="hive")
+
+    assert ds.dataset(tmp_path, partitioning=parted).to_table()["prefix"].to_pylist() == ["007"]
 
 
 def test_tries_are_counted_a_run(tmp_path: Path) -> None:

@@ -49,6 +49,11 @@ def tag_ray(
     if len(sources) != 1:
         raise ConfigError(f"{len(sources)} sources; --engine ray takes one folder or address.")
     where = as_typed(sources[0])
+    if where != where.encode(errors="replace").decode():
+        raise ConfigError(
+            f"{where!a} has bytes that are no text, and Ray takes no such command; name the "
+            "folder above it, or a link to it."
+        )
     target = as_typed(out) if out is not None else _named_after(where)
     # Ray prints to stdout what happens in a cluster: that a worker was killed, say
     with redirect_stdout(sys.stderr), tag_bar() as progress:
