@@ -28,7 +28,7 @@ export function makeMap(frame, choose) {
     const [{ x, y, name, id }] = group, photos = sum(group);
     const others = group.length > 1 ? ` and ${group.length - 1} more` : "";
     const drawn = pin(x, y, `${name}${others}: ${many(photos)}`, others || photos > 100);
-    if (others) drawn.append(svg("text", { class: "sum", x: x + 11 * unit, y: y + 4.5 * unit, "font-size": 13 * unit, "stroke-width": 4 * unit }, photos.toLocaleString("en")));
+    if (photos > 1) drawn.append(svg("text", { class: "sum", x: x + 11 * unit, y: y + 4.5 * unit, "font-size": 13 * unit, "stroke-width": 4 * unit }, photos.toLocaleString("en")));
     // the filter has them all by name, so the keyboard need not come here
     const link = svg("a", { href: `/library?landmark=${encodeURIComponent(id)}`, tabindex: "-1" }, ...drawn.childNodes);
     link.addEventListener("click", (event) => {
