@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from waymark.bundle.format import write_bundle
 from waymark.bundle.tiny import tiny_bundle
 from waymark.cli import app
+from waymark.library.store import Store, default_path
 
 
 @pytest.fixture(scope="module")
@@ -84,3 +85,15 @@ def test_the_default_bundle_is_found(ran: list[Any], world_path: Path) -> None:
     """`world`, by its path, for workers that may run elsewhere."""
     assert CliRunner().invoke(app, ["serve", "--port", "0"]).exit_code == 0
     assert ran[0].bundle == str(world_path)
+
+
+def test_the_usual_library_need_not_be_named_by_its_path(
+    ran: list[Any], bundle: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """`--library default` is the one that `waymark tag` fills."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    Store.open(default_path()).close()
+    options = ["serve", "--port", "0", "--bundle", bundle, "--library", "default"]
+    result = CliRunner().invoke(app, options)
+    assert result.exit_code == 0, result.output
+    assert ran.pop().settings.library == tmp_path / "waymark" / "library.sqlite"

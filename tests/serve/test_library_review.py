@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import sqlite3
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
+from waymark.bundle.format import find_bundle
 from waymark.gazetteer import Landmark
 from waymark.library.store import Store
 from waymark.serve import library_shelf
@@ -196,7 +199,7 @@ def test_forms_work_without_scripts(client: TestClient, library: Path) -> None:
     answer = client.post(
         "/library/approve", data={"score": "0.9", "expected": "2", "back": "/library?q=tower"}
     )
-    assert answer.headers["location"] == "/library?q=tower"
+    assert answer.headers["location"] == "/library?q=tower#approved-2"
     assert [state for state, _ in states(library)].count("approved") == 3
     client.post("/library/undo", data={"csrf": ""})
     assert [state for state, _ in states(library)].count("approved") == 1
@@ -309,4 +312,36 @@ def test_what_was_said_can_be_taught(client: TestClient, library: Path) -> None:
     said(client, "rejected", "2")
     page = client.get("/library/teach").text
     assert "2 photos of 1 landmark " in page
-    assert re.search(r"waymark teach \S+ \S*library.sqlite --out better.waymark", page)
+    folder = re.escape(str(library.parent))
+    command = rf"waymark teach world {folder}/library.sqlite --out {folder}/better.waymark<"
+    assert re.search(command, page)
+    assert f"--bundle {library.parent}/better.waymark --library {library} FOLDER" in page
+
+    (library.parent / "better.waymark").touch()
+    assert f"--out {library.parent}/better2.waymark<" in client.get("/library/teach").text
+
+
+def test_world_is_taught_once_with_each_photo(
+    client: TestClient, library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bundle that was taught from this library has seen its photos: the one before has not."""
+    said(client, "approved", "1")
+    service = client.app.state.service  # type: ignore[attr-defined]
+    bundle = service.recogniser.bundle
+    taught = {"recipe": "teach", "data": "world, then library", "parent": sha_of_world()}
+    for provenance, file, parent in (
+        (bundle.manifest.provenance, library.parent / "mine.waymark", "mine.waymark"),
+        (taught, library.parent / "better.waymark", "world "),
+        (taught | {"data": "world, then holiday"}, library.parent / "ours.waymark", "ours.waymark"),
+    ):
+        manifest = replace(bundle.manifest, provenance=provenance)
+        monkeypatch.setattr(service.recogniser, "bundle", replace(bundle, manifest=manifest))
+        monkeypatch.setattr(service, "bundle_file", file)
+        command = re.search(r"waymark teach (.*) --out", client.get("/library/teach").text)
+        assert command is not None
+        assert parent in command[1]
+
+
+def sha_of_world() -> str:
+    """Return the hash of the packaged bundle."""
+    return hashlib.sha256(find_bundle("world").read_bytes()).hexdigest()

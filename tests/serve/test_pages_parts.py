@@ -94,7 +94,10 @@ def test_a_language_is_said_only_where_the_script_fits(
 
 @pytest.mark.parametrize(
     ("share", "text"),
-    [(1, "100 %"), (0.9996, ">99 %"), (0.98, "98 %"), (0.0001, "<1 %"), (0, "0 %")],
+    [
+        *[(1, "100 %"), (0.9996, ">99 %"), (0.989, "98 %"), (0.29, "29 %")],
+        *[(0.009, "<1 %"), (0.0001, "<1 %"), (0, "0 %")],
+    ],
 )
 def test_percent_claims_no_certainty(share: float, text: str) -> None:
     """Only 1 is 100 %, and only 0 is 0 %."""

@@ -94,6 +94,11 @@ def find_bundle(name_or_path: str | os.PathLike[str]) -> Path:
     )
 
 
+def name_bundle(file: Path) -> str:
+    """Return what `find_bundle` finds a bundle by from anywhere: its name, or its whole path."""
+    return file.stem if file.parent == PACKAGED else str(file.absolute())
+
+
 def read_bundle(path: str | os.PathLike[str]) -> Bundle:
     """Read a bundle and check all of it.
 

@@ -195,7 +195,8 @@ def read_dataset(
         dataset = read_manifest(path)
     else:
         raise DatasetError(
-            f"{path} does not exist; expected a folder of photos or a manifest (.csv, .parquet)."
+            f"{path} does not exist; expected a folder of photos, a manifest (.csv, .parquet) "
+            "or a library (.sqlite)."
         )
     if negatives is not None:
         dataset = add_negatives(dataset, Path(negatives))

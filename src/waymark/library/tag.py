@@ -19,7 +19,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from waymark.bundle.format import PACKAGED, find_bundle
+from waymark.bundle.format import find_bundle, name_bundle
 from waymark.dataset.index import Skipped
 from waymark.errors import BundleError
 from waymark.library.scan import Census, walk
@@ -220,7 +220,7 @@ class _Run:
         """Note which bundle it is, for the runs that name none."""
         if self._file is None:
             return
-        name = self._file.stem if self._file.parent == PACKAGED else str(self._file.absolute())
+        name = name_bundle(self._file)
         if name == last_bundle(self.store):
             return
         with self.store.transaction() as connection:

@@ -6,15 +6,19 @@ Out: HTML.
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from collections.abc import Awaitable, Callable, Mapping
+from hashlib import sha256
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
+from waymark.bundle.format import find_bundle, name_bundle
 from waymark.dataset.index import printable
 from waymark.library.lessons import count_lessons
 from waymark.serve.library_filter import (
@@ -57,25 +61,53 @@ def library_more(service: Service, shelf: Shelf) -> APIRouter:
     @router.post("/library/approve")
     async def bulk(request: Request) -> Response:
         return await press(
-            request, service, lambda form: approve_above(shelf, form.fields), "/library"
+            request,
+            service,
+            lambda form: approve_above(shelf, form.fields),
+            "/library",
+            note="approved-{}",
         )
 
     @router.get("/library/teach")
     async def learn(request: Request) -> Response:
         counts = await shelf.read(count_lessons)
         known = {one.id for one in service.recogniser.bundle.manifest.landmarks}
-        file = service.bundle_file
-        words = ["waymark", "teach", "world" if file is None else printable(file)]
+        better = _vacant(shelf.file.parent)
         return show(
             request,
             service,
             "library_teach.html",
             rows=[(one, count, one.id in known) for one, count in counts.items()],
             count=sum(counts.values()),
-            command=shlex.join([*words, printable(shelf.file), "--out", "better.waymark"]),
+            teach=_command("teach", _parent(service, shelf), shelf.file, "--out", better),
+            tag=_command("tag", "--bundle", better, "--library", shelf.file),
         )
 
     return router
+
+
+def _parent(service: Service, shelf: Shelf) -> str:
+    """Return the bundle to teach: the one in use.
+
+    Where that is `world` taught from this library, it is `world`, which has not seen its photos.
+    """
+    said = service.recogniser.bundle.manifest.provenance
+    from_here = str(said.get("data")).endswith(f", then {shelf.file.stem}")
+    if said.get("recipe") == "teach" and from_here:
+        world = find_bundle("world")
+        if said.get("parent") == sha256(world.read_bytes()).hexdigest():
+            return name_bundle(world)
+    return "world" if service.bundle_file is None else name_bundle(service.bundle_file)
+
+
+def _vacant(folder: Path) -> Path:
+    """Return a file for a new bundle, which does not exist yet."""
+    names = (f"better{number or ''}.waymark" for number in (0, *range(2, 10_000)))
+    return next(folder / name for name in names if not os.path.lexists(folder / name))
+
+
+def _command(*words: str | Path) -> str:
+    return shlex.join(["waymark", *(printable(word) for word in words)])
 
 
 def show(
@@ -96,6 +128,7 @@ async def press(
     service: Service,
     act: Callable[[Form], Awaitable[Any]],
     otherwise: str,
+    note: str = "",
 ) -> Response:
     """Do what a form says, and go back to its page; or tell what was wrong.
 
@@ -104,16 +137,17 @@ async def press(
         service: of the app.
         act: what to do with the form.
         otherwise: where to go if the form does not say.
+        note: what the page that it leads to says, with `{}` for what `act` returns.
     """
     form = await read_form(request)
     back = _ours(form.fields.get("back", "")) or otherwise
     try:
-        await act(form)
+        done = await act(form)
     except (Problem, Busy) as error:
         if problem_of(error).status == 403:
             raise
         return refused(request, service, error, back, form.fields)
-    return RedirectResponse(back, 303)
+    return RedirectResponse(back + (f"#{note.format(done)}" if note else ""), 303)
 
 
 def refused(

@@ -30,8 +30,9 @@ def row_of(photo: Listed, names: dict[str, Landmark] | None = None) -> dict[str,
         photo: of the library.
         names: landmarks by id, for the guesses; None leaves these out.
     """
+    sure = 1 - (photo.unknown_score or 0)
     guesses = [
-        {"landmark": one, "name": names[one].name, "score": score}
+        {"landmark": one, "name": names[one].name, "score": score, "confidence": score * sure}
         for one, score in (photo.guesses if names else ())
         if names and one in names
     ]

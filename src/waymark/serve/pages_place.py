@@ -6,6 +6,8 @@ Out: text for a page, and the address of a place on OpenStreetMap.
 
 from __future__ import annotations
 
+import math
+
 
 def openstreetmap(lat: float, lon: float, zoom: int = 16) -> str:
     """Return the address of a place on OpenStreetMap, with a marker on it."""
@@ -28,10 +30,14 @@ def say_distance(metres: float) -> str:
 
 
 def percent(share: float, digits: int = 0) -> str:
-    """Write 0-1 as a percentage that claims no certainty: 0.9996 is `>99 %`, 0.001 is `<1 %`."""
-    least = 0.5 * 10 ** -(digits + 2)
-    if 1 - least <= share < 1:
-        return f">{100 - 10**-digits:.{digits}f} %"
+    """Write 0-1 as a percentage that claims no certainty: 0.9996 is `>99 %`, 0.001 is `<1 %`.
+
+    Whole ones are rounded down: what is 98.5 % is none of those "from 99 %".
+    """
+    least = 10 ** -(digits + 2)
+    if 1 - least / 2 <= share < 1:
+        return f">{100 - 100 * least:.{digits}f} %"
     if 0 < share < least:
-        return f"<{10**-digits:.{digits}f} %"
-    return f"{100 * share:.{digits}f} %"
+        return f"<{100 * least:.{digits}f} %"
+    whole = share if digits else math.floor(100 * share + 1e-9) / 100
+    return f"{100 * whole:.{digits}f} %"

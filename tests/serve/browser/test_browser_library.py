@@ -192,7 +192,12 @@ def test_a_new_name_is_taken_on_purpose(shelf: str, library: Path, visit: Visit)
     moved(page, lambda: page.click("#problem button"))
     page.keyboard.press("c")
     page.keyboard.type("colos")
-    moved(page, lambda: page.click("[role=option]:has-text('New landmark')"))
+    page.wait_for_selector("[role=option][aria-selected=true]:has-text('Colosseum')")
+    page.fill("#correct", "colosseum at home")  # a landmark that lacks a word is not marked
+    page.wait_for_selector("[role=option]:has-text('New landmark: “colosseum at home”')")
+    assert page.locator("[role=option][aria-selected=true]").count() == 0
+    page.fill("#correct", "colos")
+    moved(page, lambda: page.click("[role=option]:has-text('New landmark: “colos”')"))
     assert sorted(name for _, name in states(library).values()) == ["Grandma's", "colos"]
 
 
@@ -347,7 +352,8 @@ def test_bulk_approval_is_counted_confirmed_and_undone(
     assert states(library) == {}
     page.click("main button")
     page.wait_for_selector("#done:has-text('3')")
-    assert "q=eiffel" in page.url
+    page.wait_for_selector("#status:has-text('Approved: 3 photos.')")
+    assert page.url.endswith("/library?q=eiffel")
     assert {state for state, _ in states(library).values()} == {"approved"}
     page.click("#undo button")
     page.wait_for_selector("#done:has-text('0')")

@@ -10,12 +10,21 @@ async function search(text, from) {
   return answer.ok ? (await answer.json()).names : [];
 }
 
+const plain = (text) => text.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase();
+
+/** Whether every word that was typed is in what is known of a landmark. */
+const fits = (one, text) => {
+  const known = plain([one.name, one.local_name, one.place].filter(Boolean).join(" "));
+  return plain(text).split(/\s+/).every((word) => known.includes(word));
+};
+
 const more = (one) => [one.local_name !== one.name && one.local_name, one.place, one.known ? null : "not learnt yet"].filter(Boolean).join(" · ");
 
 /**
  * Make a field a combobox of landmarks; `chosen(landmark)` is called with the one that is taken.
  * What is typed and is none of them stays as it is: a new name. With `careful`, a new name is a
- * choice of its own, the last (`isNew`), and the likeliest landmark is marked as soon as it is found.
+ * choice of its own, the last (`isNew`), and the likeliest landmark is marked as soon as it is found,
+ * if it has every word that was typed.
  */
 export function complete(input, chosen = () => {}, { from = "/api/v1/teach/names", careful = false } = {}) {
   const id = `names-${(made += 1)}`;
@@ -63,7 +72,7 @@ export function complete(input, chosen = () => {}, { from = "/api/v1/teach/names
       list.replaceChildren(...found.map((one, i) => el("li", { role: "option", id: `${id}-${i}`, "aria-selected": "false" },
         one.isNew ? ["New landmark: “", el("bdi", {}, one.name), "”"] : [el("bdi", {}, one.name), " ", el("small", {}, el("bdi", {}, more(one)))])));
       show(found.length > 0 && document.activeElement === input);
-      if (careful && !list.hidden && names.length) mark(0);
+      if (careful && !list.hidden && names.length && fits(names[0], text)) mark(0);
     }, PAUSE);
   });
   input.addEventListener("keydown", (event) => {

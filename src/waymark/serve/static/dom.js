@@ -27,11 +27,11 @@ export function say(text) {
   document.getElementById("status").textContent = text;
 }
 
-/** Write 0-1 as a percentage that claims no certainty; as `percent` in pages_place.py. */
+/** Write 0-1 as a percentage that claims no certainty, rounded down; as `percent` in pages_place.py. */
 export function percent(share) {
   if (share >= 0.995 && share < 1) return ">99 %";
-  if (share > 0 && share < 0.005) return "<1 %";
-  return `${Math.round(100 * share)} %`;
+  if (share > 0 && share < 0.01) return "<1 %";
+  return `${Math.floor(100 * share + 1e-9)} %`;
 }
 
 /** Write a distance as one would say it; as `say_distance` in pages_place.py. */

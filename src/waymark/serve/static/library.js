@@ -134,6 +134,11 @@ review(box, grid, selection, { undo, said: () => recount().catch(() => {}) });
 document.getElementById("plain").remove();
 document.getElementById("none")?.remove();
 look({ note: false }).then(() => {
+  const approved = /^#approved-(\d+)$/.exec(location.hash); // back from the bulk approval
+  if (approved) {
+    say(`Approved: ${many(Number(approved[1]))}.`);
+    history.replaceState(history.state, "", location.pathname + location.search);
+  }
   const index = history.state?.at; // back from the review
   if (index < grid.count) grid.focus(index);
 });

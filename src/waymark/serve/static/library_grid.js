@@ -13,7 +13,7 @@ const AT_REST = 90; // ms
 /** What a photo is called. */
 export function called(photo) {
   if (photo.state === "not-a-landmark") return "No landmark";
-  return photo.landmark ? photo.landmark.name : "Unknown";
+  return photo.landmark ? photo.landmark.name : photo.error ? "Unreadable" : "Unknown";
 }
 
 function told(photo) {

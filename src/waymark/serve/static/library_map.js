@@ -4,7 +4,7 @@ import { svg } from "./dom.js";
 import { many } from "./library_say.js";
 import { liven, pin, project } from "./map.js";
 
-const NEAR = 14; // px between pins that are joined
+const [NEAR_X, NEAR_Y] = [34, 14]; // px between pins that are joined; a number stands beside each
 const CLOSEST = 8; // units: streets; there pins are joined no more
 const MOST = 3000; // landmarks
 
@@ -16,7 +16,7 @@ export function makeMap(frame, choose) {
     const isClosest = unit * frame.clientWidth < CLOSEST * 1.02;
     groups = [];
     for (const one of places) {
-      const near = isClosest ? null : groups.find(([first]) => Math.hypot(first.x - one.x, first.y - one.y) < NEAR * unit);
+      const near = isClosest ? null : groups.find(([first]) => Math.hypot((first.x - one.x) / NEAR_X, (first.y - one.y) / NEAR_Y) < unit);
       if (near) near.push(one);
       else groups.push([one]);
     }
@@ -28,7 +28,7 @@ export function makeMap(frame, choose) {
     const [{ x, y, name, id }] = group, photos = sum(group);
     const others = group.length > 1 ? ` and ${group.length - 1} more` : "";
     const drawn = pin(x, y, `${name}${others}: ${many(photos)}`, others || photos > 100);
-    if (others) drawn.append(svg("text", { class: "sum", x: x + 11 * unit, y: y + 4.5 * unit, "font-size": 13 * unit, "stroke-width": 4 * unit }, photos.toLocaleString("en")));
+    if (photos > 1) drawn.append(svg("text", { class: "sum", x: x + 11 * unit, y: y + 4.5 * unit, "font-size": 13 * unit, "stroke-width": 4 * unit }, photos.toLocaleString("en")));
     // the filter has them all by name, so the keyboard need not come here
     const link = svg("a", { href: `/library?landmark=${encodeURIComponent(id)}`, tabindex: "-1" }, ...drawn.childNodes);
     link.addEventListener("click", (event) => {

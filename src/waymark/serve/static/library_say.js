@@ -38,7 +38,7 @@ export function stand({ left, done, unknown, last }) {
   button.disabled = !last;
   const name = last?.state === "corrected" && last.name ? ` to ${last.name}` : "";
   button.title = last ? `Takes back: ${SAID[last.state].toLowerCase()}${name}, ${many(last.photos)}` : "";
-  by("last").textContent = last?.photos > 1 ? ` (${told(last.photos)})` : "";
+  by("last").textContent = last?.photos > 1 ? `\u00a0(${told(last.photos)})` : "";
 }
 
 async function send(address, values, query) {

@@ -117,6 +117,7 @@ export function review(box, grid, selection, { undo, said: after }) {
     const index = place(event.target), isMove = /^(Arrow|Home|End)/.test(event.key);
     if ((index === null && !event.target.matches("body, main, #chosen *")) || (event.repeat && !isMove)) return;
     if (index === null && /^Arrow(Down|Right)$/.test(event.key)) grid.focus(grid.first);
+    else if (index === null && /^(Home|End)$/.test(event.key) && grid.count) grid.focus(event.key === "Home" ? 0 : grid.count - 1);
     else if (index !== null && event.key === " ") selection.toggle(index);
     else if (!(index !== null && move(event, index)) && !act(event.key.toLowerCase(), index)) return;
     event.preventDefault();

@@ -72,7 +72,7 @@ function done() {
   const parts = skipped.size
     ? [el("h2", { id: "what", tabindex: "-1" }, `You skipped ${skipped.size.toLocaleString("en")}`), el("p", {}, again)]
     : [el("h2", { id: "what", tabindex: "-1" }, query ? "Nothing of these waits" : "Nothing waits"),
-      el("p", {}, "That was all there is to look at. ", query && [el("a", { href: "/library/review" }, "Review everything"), ", go "],
+      el("p", {}, "That was all there is to look at. ", el("code", {}, "waymark write --approved"), " shows what would be written into sidecars. ", query && [el("a", { href: "/library/review" }, "Review everything"), ", go "],
         el("a", { href: query ? `/library?${query}` : "/library" }, query ? "back to these photos" : "Back to the library"), ", or ", el("a", { href: "/library/teach" }, "teach with it"), ".")];
   return el("article", { id: "card", class: "review-card", "aria-labelledby": "what" }, el("div", { class: "all-done" }, parts));
 }
