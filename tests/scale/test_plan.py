@@ -186,6 +186,20 @@ def test_nothing_goes_for_a_place_without_photos(desk: Desk) -> None:
     assert desk.kept == before
 
 
+def test_nothing_goes_for_a_link_that_leads_nowhere(desk: Desk) -> None:
+    """What it led to may be a folder on a disk that is not there now."""
+    (desk.photos / "a").rename(desk.photos.with_name("disk"))
+    (desk.photos / "a").symlink_to(desk.photos.with_name("disk"))
+    desk.run()
+    before = desk.kept
+    desk.photos.with_name("disk").rename(desk.photos.with_name("unmounted"))
+    parts, tally = desk.plan()
+
+    assert not parts
+    assert desk.kept == before
+    assert [row.reason for row in tally.skipped] == ["a link that leads nowhere"]
+
+
 def test_a_plan_needs_one_listing_of_the_results(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -67,17 +67,11 @@ class Photo:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """A file or folder that looked like part of the dataset and could not be used.
-
-    Attributes:
-        path: to be shown.
-        reason: why it could not be used.
-        file: of a file, its path with its own bytes; `list_photos` leaves it out for folders.
-    """
+    """A file or folder that looked like part of the dataset and could not be used."""
 
     path: str
     reason: str
-    file: Path | None = field(default=None, compare=False, repr=False)
+    file: Path | None = field(default=None, compare=False, repr=False)  # with its own bytes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -299,12 +293,15 @@ def _walk(folder: Path) -> tuple[list[Path], list[Skipped], list[Path]]:
             path = here / entry.name
             if entry.name.startswith(".") or entry.name in _HIDDEN:
                 continue
-            if entry.is_dir(follow_symlinks=False) or (entry.is_symlink() and path.is_dir()):
+            link = entry.is_symlink()
+            if entry.is_dir(follow_symlinks=False) or (link and os.path.isdir(path)):  # noqa: PTH112  # is_dir raises
                 waiting.append(path)
             elif (reason := why_not_photo(path)) is None:
                 photos.append(path)
             elif reason:
                 skipped.append(Skipped(printable(path), reason, path))
+            elif link and not os.path.exists(path):  # noqa: PTH110  # perhaps to a folder
+                skipped.append(Skipped(printable(path), "a link that leads nowhere"))
         if len(photos) + len(skipped) + len(waiting) == before:
             barren.append(here)
     return sorted(photos), sorted(skipped, key=lambda row: row.path), barren
