@@ -113,7 +113,7 @@ def _joined(address: str) -> Iterator[Any]:
             ) from error
     ray = _import()
     try:
-        _init(ray, "Check RAY_ADDRESS")
+        _init(ray, "Check RAY_ADDRESS; RAY_AUTH_MODE=token if it wants a token")
         _await_core(ray)
         yield ray
     finally:
