@@ -1,36 +1,42 @@
 """The command line: one small file a command; each parses, calls the library, and prints.
 
-Nothing heavy is imported here, so that `waymark --help` is quick: a command's own file
-imports only Typer, and its body imports what it needs.
+Nothing is imported before it is needed, so that `waymark --help` is quick: a command's file
+is imported when the command is asked for, and its body imports what it needs.
 """
 
 import sys
+from collections import UserDict
+from importlib import import_module
 from io import TextIOWrapper
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from waymark.cli.backbones import backbones
-from waymark.cli.compare import compare
-from waymark.cli.data import data
-from waymark.cli.demo import demo
-from waymark.cli.doctor import doctor
-from waymark.cli.evaluate import evaluate
-from waymark.cli.export import export
-from waymark.cli.landmarks import landmarks
-from waymark.cli.library import library
-from waymark.cli.predict import predict
-from waymark.cli.recipes import recipes
-from waymark.cli.serve import serve
-from waymark.cli.space import space
-from waymark.cli.sweep import sweep
-from waymark.cli.tag import tag
-from waymark.cli.teach import teach
-from waymark.cli.train import train
-from waymark.cli.undo import undo
-from waymark.cli.write import write
 from waymark.errors import WaymarkError
+
+COMMANDS = {
+    "demo": "Show on one page what waymark does.",
+    "predict": "Name the landmark in photos, or say it is unknown.",
+    "train": "Train on your own photos.",
+    "teach": "Add landmarks, or examples, to a bundle.",
+    "evaluate": "Measure a bundle on photos with labels.",
+    "export": "Write a bundle in a format of other programs.",
+    "compare": "Compare runs: the leaderboard.",
+    "sweep": "Train by many recipes, and compare.",
+    "space": "Write a bundle's app for Hugging Face.",
+    "tag": "Name the landmarks of a whole photo library.",
+    "write": "Write landmarks and places into sidecars.",
+    "undo": "Take back what was written.",
+    "serve": "Serve a page for anyone, and a REST API.",
+    "landmarks": "List or search the landmarks of the gazetteer.",
+    "recipes": "List the ways to train, or print one.",
+    "backbones": "List the networks that a recipe can name.",
+    "doctor": "Check the installation, and say how to mend it.",
+    "library": "List, search, export or forget tagged photos.",
+    "data": "Collect, split and measure photos.",
+}
+"""What `waymark --help` lists: each is the function, or the app, of its name in its file."""
 
 
 class Translated(TyperGroup):
@@ -54,6 +60,34 @@ class Translated(TyperGroup):
             raise typer.Exit(130) from None
 
 
+class _Commands(UserDict[str, Any]):
+    """The commands by name, each made when it is first asked for."""
+
+    def __getitem__(self, name: str) -> Any:
+        if self.data[name] is None:
+            made = getattr(import_module(f"waymark.cli.{name}"), name)
+            if not isinstance(made, typer.Typer):
+                alone = typer.Typer(rich_markup_mode=None, add_completion=False)
+                alone.command(name)(made)
+                made = alone
+            self.data[name] = typer.main.get_command(made)
+            self.data[name].name = name
+        return self.data[name]
+
+
+class Waymark(Translated):
+    """The group of all commands."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.commands = _Commands(dict.fromkeys(COMMANDS))
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
+        """List the commands, without making them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
 def _say(text: str) -> None:
     """Print to stderr as a single line without control codes, whatever the message holds."""
     line = " ".join(text.split())
@@ -70,7 +104,7 @@ def _version(wanted: bool) -> None:
 
 
 app = typer.Typer(
-    cls=Translated,
+    cls=Waymark,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     add_completion=False,
@@ -87,28 +121,6 @@ def waymark(
     ] = False,
 ) -> None:
     """Name the landmark in a photo, say where it stands, and say when it is unknown."""
-
-
-# the short helps are what `waymark --help` lists; a command's docstring is its own --help
-app.command(short_help="Show on one page what waymark does.")(demo)
-app.command(short_help="Name the landmark in photos, or say it is unknown.")(predict)
-app.command(short_help="Train on your own photos.")(train)
-app.command(short_help="Add landmarks, or examples, to a bundle.")(teach)
-app.command(short_help="Measure a bundle on photos with labels.")(evaluate)
-app.command(short_help="Write a bundle in a format of other programs.")(export)
-app.command(short_help="Compare runs: the leaderboard.")(compare)
-app.command(short_help="Train by many recipes, and compare.")(sweep)
-app.command(short_help="Write a bundle's app for Hugging Face.")(space)
-app.command(short_help="Name the landmarks of a whole photo library.")(tag)
-app.command(short_help="Write landmarks and places into sidecars.")(write)
-app.command(short_help="Take back what was written.")(undo)
-app.command(short_help="Serve a page for anyone, and a REST API.")(serve)
-app.command(short_help="List or search the landmarks of the gazetteer.")(landmarks)
-app.command(short_help="List the ways to train, or print one.")(recipes)
-app.command(short_help="List the networks that a recipe can name.")(backbones)
-app.command(short_help="Check the installation, and say how to mend it.")(doctor)
-app.add_typer(library, name="library", short_help="List, search, export or forget tagged photos.")
-app.add_typer(data, name="data", short_help="Collect, split and measure photos.")
 
 
 def main() -> None:

@@ -10,7 +10,10 @@ from waymark.cli.data_split import split
 from waymark.cli.data_stats import stats
 
 data = typer.Typer(
-    rich_markup_mode=None, no_args_is_help=True, help="Collect, split and measure photos."
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    add_completion=False,
+    help="Collect, split and measure photos.",
 )
 data.add_typer(collect, name="collect", short_help="Take photos from a source into a folder.")
 data.command(name="check", short_help="Find what is wrong with its photos.")(check)

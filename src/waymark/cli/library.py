@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from waymark.library.store import Store
     from waymark.library.store_query import Filter, Listed
 
-library = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
+library = typer.Typer(rich_markup_mode=None, no_args_is_help=True, add_completion=False)
 
 _KEY = re.compile(r"-?[0-9]{1,18},[0-9]{1,18}")  # both fit into SQLite's numbers
 
