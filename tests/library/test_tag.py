@@ -112,7 +112,8 @@ def test_tags_are_the_predictions(run: Run, store: Store, photos: Path, bundle: 
         said = own.predict(photos / name, k=3)
         best = said.predictions[0]
         assert photo.unknown_score == pytest.approx(said.unknown_score, abs=1e-4)
-        assert photo.guesses[0] == (best.landmark, pytest.approx(best.score, abs=1e-4))
+        assert photo.guesses[0][0].id == best.landmark
+        assert photo.guesses[0][1] == pytest.approx(best.score, abs=1e-4)
         assert (photo.landmark is not None) == said.known
         if photo.landmark:
             assert photo.landmark.id == best.landmark

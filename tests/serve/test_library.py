@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import os
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -143,16 +145,28 @@ def test_thumbnails_are_upright_small_and_without_exif(
             assert b"a camera" not in answer.content
 
 
-def test_browsers_keep_thumbnails_to_themselves(client: TestClient, tmp_path: Path) -> None:
-    """An ETag that answers 304, private, and changes with the file."""
+def test_browsers_keep_thumbnails_to_themselves(
+    client: TestClient, library: Path, tmp_path: Path
+) -> None:
+    """An ETag that answers 304, private, and changes with the file.
+
+    A photo that was replaced is shown once it was tagged again, under another address.
+    """
+    before = client.get("/api/v1/library/photos/1").json()["src"]
     first = client.get("/library/thumbs/1")
     assert first.headers["cache-control"].startswith("private")
     tag = {"If-None-Match": first.headers["etag"]}
     assert client.get("/library/thumbs/1", headers=tag).status_code == 304
     (tmp_path / "photos" / "one.jpg").write_bytes((tmp_path / "photos" / "two.jpg").read_bytes())
-    again = client.get("/library/thumbs/1", headers=tag)
-    assert again.status_code == 200
-    assert again.content != first.content
+    assert client.get("/library/thumbs/1", headers=tag).json()["error"]["code"] == "changed"
+
+    with closing(sqlite3.connect(library)) as connection, connection:
+        connection.execute(
+            "UPDATE photo SET sha256 = (SELECT sha256 FROM photo WHERE id = 2) WHERE id = 1"
+        )
+    after = client.get("/api/v1/library/photos/1").json()["src"]
+    assert client.get(after).content != first.content
+    assert client.get(before).json()["error"]["code"] == "changed"
 
 
 @pytest.mark.parametrize(
@@ -198,7 +212,7 @@ def test_what_took_the_place_of_a_photo_is_not_shown(
         put(photos / name)
     for number in range(1, 6):
         answer = client.get(f"/library/thumbs/{number}")
-        assert answer.json()["error"]["code"] in ("gone", "unreadable-photo")
+        assert answer.json()["error"]["code"] in ("gone", "changed", "unreadable-photo")
     assert [one["gone"] for one in client.get("/api/v1/library").json()["photos"]].count(True) == 1
     # a link to the very photo that was tagged is that photo
     (tmp_path / "elsewhere" / "moved.jpg").write_bytes(held)

@@ -152,7 +152,7 @@ def test_undo_leads_back_to_its_page_and_says_what_it_takes_back(client: TestCli
         form = client.get(address).text.split('id="undo"')[1].split("</form>")[0]
         assert f'name="back" value="{address.replace("&", "&amp;")}"' in form
         assert 'title="Takes back: approved, 2 photos"' in form
-        assert '<span id="last"> (2)</span>' in form
+        assert '<span id="last">&#160;(2)</span>' in form
 
 
 def test_a_new_name_is_asked_about_on_a_page(client: TestClient, library: Path) -> None:

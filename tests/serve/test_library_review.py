@@ -6,6 +6,7 @@ import hashlib
 import re
 import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -302,6 +303,39 @@ def test_a_library_that_goes_away_is_told(client: TestClient, library: Path) -> 
     assert str(library) not in answer.text
     assert said(client, "approved", "1").status_code == 503
     assert not library.exists()
+
+
+def test_what_is_said_is_said_of_what_was_seen(client: TestClient, library: Path) -> None:
+    """Numbers follow paths: a photo that is another by now takes no answer."""
+    seen = ",".join(
+        client.get(f"/api/v1/library/photos/{number}").json()["content"] for number in (1, 2)
+    )
+    with closing(sqlite3.connect(library)) as connection, connection:
+        connection.execute("UPDATE photo SET sha256 = ? WHERE id = 2", [bytes(32)])
+    answer = said(client, "approved", "1,2", content=seen)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (409, "changed")
+    assert said(client, "approved", "1", content=seen.partition(",")[0]).json()["photos"] == [1]
+    assert (
+        "another photo now"
+        in client.post(
+            "/library/review", data={"say": "approved", "photo": "2", "content": seen[-16:]}
+        ).text
+    )
+
+
+def test_a_guess_is_a_landmark_of_its_own_bundle(client: TestClient, library: Path) -> None:
+    """Two bundles may call different landmarks by one id."""
+    with Store.open(library) as store, store.transaction() as connection:
+        other = store.landmark_ids([replace(PETRA, place="Elsewhere", lat=0.0, lon=0.0)])[0]
+        (own,) = store.landmark_ids([PETRA])
+        for number, guess in ((1, own), (2, other)):
+            connection.execute(
+                "UPDATE photo SET guesses = ? WHERE id = ?", [f"[[{guess}, 0.9]]", number]
+            )
+    for number, place in (("1", "Wadi Musa"), ("2", "Elsewhere")):
+        said(client, "corrected", number, landmark="petra")
+        landmark = client.get(f"/api/v1/library/photos/{number}").json()["landmark"]
+        assert landmark["place"] == place
 
 
 def test_what_was_said_can_be_taught(client: TestClient, library: Path) -> None:

@@ -37,7 +37,7 @@ _EPOCH = date(1970, 1, 1).toordinal()
 _LISTED = (
     *("id", "path", "raw", "taken", "landmark", "score", "confidence", "unknown_score"),
     *("evidence", "state", "lat", "lon", "gps_from", "gps_says", "guesses", "error", "bundle"),
-    "missing",
+    *("missing", "sha256"),
 )
 
 Key = tuple[int, int]
@@ -119,11 +119,12 @@ class Listed:
         gps: degrees north and east, that the photo carried.
         gps_from: exif, sidecar or takeout.
         gps_says: agree, near or disagree.
-        guesses: (id of a landmark, score) of the photo alone, best first.
+        guesses: (landmark, score) of the photo alone, best first.
         error: why it cannot be read.
         bundle: first 12 hex digits of its SHA-256.
         missing: it is gone.
         key: what to go on after.
+        sha256: of its content; None where it could not be read.
     """
 
     id: int
@@ -139,11 +140,12 @@ class Listed:
     gps: tuple[float, float] | None
     gps_from: str | None
     gps_says: str | None
-    guesses: tuple[tuple[str, float], ...]
+    guesses: tuple[tuple[Landmark, float], ...]
     error: str | None
     bundle: str | None
     key: Key
     missing: bool = False
+    sha256: bytes | None = None
 
     @property
     def shows(self) -> Landmark | None:
@@ -165,7 +167,7 @@ class Listed:
             "gps": self.gps and list(self.gps),
             "gps_from": self.gps_from,
             "gps_says": self.gps_says,
-            "guesses": [{"landmark": name, "score": score} for name, score in self.guesses],
+            "guesses": [{"landmark": one.id, "score": score} for one, score in self.guesses],
             "error": self.error,
             "bundle": self.bundle,
             "missing": self.missing,
@@ -363,7 +365,7 @@ def _one(row: dict[str, Any], names: dict[int, Landmark], key: Key) -> Listed:
         taken=None if taken is None else datetime.fromisoformat(taken),
         landmark=None if landmark is None else names[landmark],
         gps=None if lat is None else (lat, lon),
-        guesses=tuple((names[number].id, score) for number, score in guesses),
+        guesses=tuple((names[number], score) for number, score in guesses),
         missing=bool(row.pop("missing")),
         key=key,
         **row,

@@ -15,7 +15,7 @@ from starlette.concurrency import run_in_threadpool
 
 from waymark.gazetteer import Gazetteer
 from waymark.library.store import Store
-from waymark.library.store_query import Filter, Key, landmarks_of, photos
+from waymark.library.store_query import Filter, Key, photos
 from waymark.library.store_queue import queue_numbers, standing
 from waymark.serve.api import reply
 from waymark.serve.library_filter import filter_of, limited_to
@@ -112,13 +112,15 @@ def library_router(service: Service, shelf: Shelf) -> APIRouter:
         "/reviews",
         summary="Say whether tags are right",
         responses=_WRITES,
-        openapi_extra=_body(["say", "photo"], "say", "photo", "landmark", "new"),
+        openapi_extra=_body(["say", "photo"], "say", "photo", "content", "landmark", "new"),
     )
     async def reviews(request: Request) -> Response:
         """`say` is approved, rejected, not-a-landmark or corrected (with `landmark`, its id or
         name; one that nobody knows is refused, but with `new` = 1); `photo` is a number, or
-        several with commas. What is sent together is undone together. Copies follow: `photos`
-        are all that changed. `standing` is of the filter in the address, if any."""
+        several with commas, and `content`, if given, what was seen of each, in the same order:
+        a photo that is another by now is refused. What is sent together is undone together.
+        Copies follow: `photos` are all that changed. `standing` is of the filter in the address,
+        if any."""
         wanted, form = limited_to(request.query_params), await read_form(request)
         photos = await say(shelf, known, form.fields)
         told = {"changed": len(photos), "photos": photos}
@@ -156,7 +158,7 @@ def details(store: Store, number: int) -> dict[str, Any]:
     found = photos(store, [number]) if abs(number) < 2**63 else []
     if not found:
         raise Problem(404, "not-found", "the library has no such photo.", "Load the page again.")
-    return row_of(found[0], {one.id: one for one in landmarks_of(store).values()})
+    return row_of(found[0], guesses=True)
 
 
 def key_of(text: str) -> Key | None:

@@ -36,6 +36,7 @@ from waymark.serve.problems import Problem, problem_of
 from waymark.serve.service import Busy, Service
 from waymark.serve.uploads import Form, read_form
 
+_AGAIN = ("say", "photo", "content", "landmark", "back")  # fields of a form that is sent again
 _PAGE = re.compile(r"/library(/review|/teach)?(\?[A-Za-z0-9%&=+,._~-]{0,4000})?")
 
 
@@ -168,7 +169,7 @@ def refused(
             button sends it again and says so.
     """
     problem = problem_of(error)
-    again = {name: fields.get(name, "") for name in ("say", "photo", "landmark", "back")}
+    again = {name: fields.get(name, "") for name in _AGAIN}
     answer = show(
         request,
         service,

@@ -23,25 +23,26 @@ _BATCH = 10_000
 _FACTS = ("id", "name", "local_name", "place", "country", "category", "lat", "lon", "wikidata")
 
 
-def row_of(photo: Listed, names: dict[str, Landmark] | None = None) -> dict[str, Any]:
+def row_of(photo: Listed, *, guesses: bool = False) -> dict[str, Any]:
     """Return a photo as the pages show it.
 
     Args:
         photo: of the library.
-        names: landmarks by id, for the guesses; None leaves these out.
+        guesses: whether to tell them.
     """
     sure = 1 - (photo.unknown_score or 0)
-    guesses = [
-        {"landmark": one, "name": names[one].name, "score": score, "confidence": score * sure}
-        for one, score in (photo.guesses if names else ())
-        if names and one in names
+    told = [
+        {"landmark": one.id, "name": one.name, "score": score, "confidence": score * sure}
+        for one, score in photo.guesses[:5]
     ]
+    content = content_of(photo.sha256)
     return {
         "id": photo.id,
         "file": printable(photo.path.name),
         "folder": printable(photo.path.parent),
-        "src": f"/library/thumbs/{photo.id}",
-        "large": f"/library/pictures/{photo.id}",
+        "content": content,
+        "src": f"/library/thumbs/{photo.id}?content={content}",
+        "large": f"/library/pictures/{photo.id}?content={content}",
         "taken": photo.taken and photo.taken.isoformat(sep=" ", timespec="minutes")[:16],
         "landmark": photo.landmark and {key: getattr(photo.landmark, key) for key in _FACTS},
         "score": photo.score,
@@ -53,11 +54,19 @@ def row_of(photo: Listed, names: dict[str, Landmark] | None = None) -> dict[str,
         "gps_from": photo.gps_from,
         "gps_says": photo.gps_says,
         "distance_m": _distance(photo),
-        "guesses": guesses[:5],
+        "guesses": told if guesses else [],
         "error": photo.error and printable(photo.error),
         "gone": not os.path.lexists(photo.path),
         "key": f"{photo.key[0]},{photo.key[1]}",
     }
+
+
+def content_of(sha256: bytes | None) -> str:
+    """Return what tells the content of a photo from any other; "" where it could not be read.
+
+    Numbers of photos follow their paths: what is said of one is said of what was seen.
+    """
+    return "" if sha256 is None else sha256.hex()[:16]
 
 
 def _distance(photo: Listed) -> int | None:
@@ -144,9 +153,7 @@ def shown(store: Store) -> list[Landmark]:
 
 def guessed(store: Store, numbers: Sequence[int]) -> list[Landmark]:
     """Return what these photos are guessed to show."""
-    names = {one.id: one for one in landmarks_of(store).values()}
-    found = {one for photo in photos(store, numbers) for one, _ in photo.guesses}
-    return [names[one] for one in sorted(found)]
+    return [one for photo in photos(store, numbers) for one, _ in photo.guesses]
 
 
 def above(store: Store, wanted: Filter, score: float) -> list[int]:

@@ -14,7 +14,7 @@ from waymark.library import store_review
 from waymark.library.store import Store
 from waymark.library.store_query import STATES, landmarks_of
 from waymark.serve.library_filter import filter_of
-from waymark.serve.library_rows import above, guessed, shown
+from waymark.serve.library_rows import above, content_of, guessed, shown
 from waymark.serve.library_shelf import Shelf
 from waymark.serve.problems import Problem
 from waymark.serve.service import Service
@@ -74,7 +74,8 @@ class Known:
 async def say(shelf: Shelf, known: Known, fields: Mapping[str, str]) -> list[int]:
     """Do what a form says: `say`, of the photos `photo`; `landmark` where it is `corrected`.
 
-    A `landmark` that nobody knows makes one with `new=1` only.
+    `content` says what was seen of each (`library_rows.content_of`), if it is there. A `landmark`
+    that nobody knows makes one with `new=1` only.
 
     Returns:
         The photos that changed, copies included.
@@ -89,12 +90,33 @@ async def say(shelf: Shelf, known: Known, fields: Mapping[str, str]) -> list[int
     if what is None:
         raise _wrong(f"say must be one of {', '.join(STATES[1:])}.")
 
+    contents = fields.get("content", "").split(",")
+
     def change(store: Store) -> list[int]:
+        _check_seen(store, photos, contents)
         if what != "corrected":
             return store_review.say(store, photos, what)
         return store_review.correct(store, photos, known.meant(store, text, photos, new=new))
 
     return await shelf.write(change)
+
+
+def _check_seen(store: Store, numbers: list[int], contents: list[str]) -> None:
+    """Refuse what is said of photos that are not those that were seen.
+
+    Raises:
+        Problem: a file was replaced, and tagged again, since the page was made.
+    """
+    if not any(contents):
+        return
+    now = [
+        next(store.connection.execute("SELECT sha256 FROM photo WHERE id = ?", [one]), (None,))
+        for one in numbers
+    ]
+    if [content_of(digest) for (digest,) in now] != contents:
+        raise Problem(
+            409, "changed", "it is another photo now than you saw.", "Load the page again."
+        )
 
 
 async def approve_above(shelf: Shelf, fields: Mapping[str, str]) -> int:

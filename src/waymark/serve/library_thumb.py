@@ -26,6 +26,7 @@ from waymark.library.raw import raw_kind, read_preview
 from waymark.library.store import Store
 from waymark.photo import LIMITS
 from waymark.photo_exif import read_exif
+from waymark.serve.library_rows import content_of
 from waymark.serve.library_shelf import Shelf
 from waymark.serve.problems import Problem
 from waymark.serve.service import Service
@@ -65,12 +66,12 @@ def thumbs_router(service: Service, shelf: Shelf) -> APIRouter:
     thumbs = Thumbs(service, shelf)
 
     @router.get("/library/thumbs/{number}")
-    async def thumb(number: int, request: Request) -> Response:
-        return await _picture(request, thumbs, number, small=True)
+    async def thumb(number: int, request: Request, content: str = "") -> Response:
+        return await _picture(request, thumbs, number, content, small=True)
 
     @router.get("/library/pictures/{number}")
-    async def picture(number: int, request: Request) -> Response:
-        return await _picture(request, thumbs, number, small=False)
+    async def picture(number: int, request: Request, content: str = "") -> Response:
+        return await _picture(request, thumbs, number, content, small=False)
 
     return router
 
@@ -85,14 +86,24 @@ class Thumbs:
         self._made: OrderedDict[tuple[int, bool], Thumb] = OrderedDict()
         self._bytes = 0
 
-    async def get(self, number: int, *, small: bool, known: str = "") -> Thumb | None:
+    async def get(
+        self, number: int, content: str = "", *, small: bool, known: str = ""
+    ) -> Thumb | None:
         """Return a picture of a photo; None where the caller has the one of tag `known`.
 
+        Args:
+            number: of the photo.
+            content: which content is meant (`library_rows.content_of`); "" is any.
+            small: a thumbnail.
+            known: the tag of what the caller has.
+
         Raises:
-            Problem: no such photo, or its file is gone, or cannot be read.
+            Problem: no such photo, or its file is gone, is another now, or cannot be read.
             Busy: the library is busy.
         """
         path, digest = await self._shelf.read(lambda store: _where(store, number))
+        if content not in ("", content_of(digest)):
+            raise _changed()
         tag = await run_in_threadpool(_tag, path, small=small)
         if known == tag:
             return None
@@ -127,11 +138,13 @@ class Thumbs:
             self._bytes -= len(self._made.popitem(last=False)[1].jpeg)
 
 
-async def _picture(request: Request, thumbs: Thumbs, number: int, *, small: bool) -> Response:
+async def _picture(
+    request: Request, thumbs: Thumbs, number: int, content: str, *, small: bool
+) -> Response:
     if abs(number) >= 2**63:
         raise Problem(404, "not-found", "the library has no such photo.", None)
     known = request.headers.get("if-none-match", "")
-    made = await thumbs.get(number, small=small, known=known)
+    made = await thumbs.get(number, content, small=small, known=known)
     headers = {"ETag": known if made is None else made.tag, "Cache-Control": "private, max-age=300"}
     if made is None:
         return Response(status_code=304, headers=headers)
@@ -159,10 +172,10 @@ def _tag(path: bytes, *, small: bool) -> str:
 
 
 def _load(path: bytes, digest: bytes | None) -> bytes:
-    """Read a regular file; through a link, only what was tagged.
+    """Read a regular file; only what was tagged.
 
-    A folder or a photo may have been replaced by a link since: what it leads to is shown only
-    where it is the very content that the library knows.
+    A photo may have been replaced since, by another or by a link to something else: what is
+    shown is the very content that the tag, and what a person says, is of.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
@@ -173,9 +186,10 @@ def _load(path: bytes, digest: bytes | None) -> bytes:
             data = file.read(LIMITS.max_bytes + 1)
     except (OSError, ValueError):
         raise _gone() from None
-    is_elsewhere = os.path.realpath(path) != path
-    if is_elsewhere and (digest is None or sha256(data).digest() != digest):
-        raise _gone()
+    if digest is None:
+        raise _unreadable()
+    if sha256(data).digest() != digest:
+        raise _changed()
     return data
 
 
@@ -202,6 +216,12 @@ def _jpeg(picture: Image, turn: int) -> bytes:
 def _gone() -> Problem:
     return Problem(
         404, "gone", "the photo is not where the library says.", "`waymark tag` finds it again."
+    )
+
+
+def _changed() -> Problem:
+    return Problem(
+        409, "changed", "the photo has changed since it was tagged.", "`waymark tag` looks again."
     )
 
 

@@ -185,12 +185,12 @@ export function makeGrid(box, { size, fetchPage, link, isChosen, covered }) {
     get shown() { return Math.min(count, Math.floor(TALLEST / high) * across); },
     /** The first photo of which all is seen. */
     get first() { return Math.min(Math.max(Math.ceil((covered() - box.getBoundingClientRect().top) / high) * across, 0), count - 1); },
-    /** Return the numbers of photos, which may not have been fetched yet. */
-    async numbers(indexes) {
+    /** Return photos, which may not have been fetched yet. */
+    async photos(indexes) {
       const found = [];
       for (const index of indexes) {
         await need(Math.floor(index / size)); // one after the other, as far pages are forgotten
-        if (at(index)) found.push(at(index).id);
+        if (at(index)) found.push(at(index));
       }
       if (found.length < indexes.length) throw new Refused({ code: "missing", message: "Some of the photos could not be fetched.", hint: "Try again." });
       return found;

@@ -49,9 +49,9 @@ async function send(address, values, query) {
   return said;
 }
 
-/** Say something of photos, by their numbers; `query` is the filter whose rest is counted. */
+/** Say something of photos: of each its number (`id`), and what was seen (`content`); `query` is the filter whose rest is counted. */
 export function tell(what, photos, { landmark = "", isNew = false, query = "" } = {}) {
-  return send("reviews", { say: what, photo: photos.join(","), landmark, new: isNew ? "1" : "" }, query);
+  return send("reviews", { say: what, photo: photos.map((one) => one.id).join(","), content: photos.map((one) => one.content).join(","), landmark, new: isNew ? "1" : "" }, query);
 }
 
 /** Take back what was said last. */

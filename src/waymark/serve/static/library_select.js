@@ -53,8 +53,8 @@ export function review(box, grid, selection, { undo, said: after }) {
   const place = (target) => { const cell = target?.closest?.("[data-index]"); return cell && box.contains(cell) ? Number(cell.dataset.index) : null; };
 
   async function judge(indexes, what, options = {}) {
-    const numbers = await grid.numbers(indexes);
-    const { photos } = await tell(what, numbers, options);
+    const seen = await grid.photos(indexes);
+    const { photos } = await tell(what, seen, options);
     trouble(null);
     if (photos.length) {
       const values = { state: what };
@@ -68,8 +68,8 @@ export function review(box, grid, selection, { undo, said: after }) {
       if (!box.contains(document.activeElement)) box.querySelector(`[data-index="${indexes[0]}"] a`)?.focus({ preventScroll: true });
       selection.clear();
     }
-    const copies = photos.length - numbers.length;
-    const who = indexes.length === 1 ? called(grid.at(indexes[0])) : many(Math.min(photos.length, numbers.length));
+    const copies = photos.length - seen.length;
+    const who = indexes.length === 1 ? called(grid.at(indexes[0])) : many(Math.min(photos.length, seen.length));
     say(photos.length ? `${who}: ${SAID[what].toLowerCase()}${copies > 0 ? `, ${copies === 1 ? "a copy" : `${copies} copies`} too` : ""}.` : "Nothing changed.");
     after();
   }

@@ -102,9 +102,9 @@ async function once(act, again = null) {
 function answer(what, options = {}) {
   const makeNew = () => answer(what, { ...options, isNew: true });
   return once(async () => {
-    const { photo } = card.dataset;
+    const { photo, content } = card.dataset;
     if (!photo) return;
-    const { photos } = await tell(what, [photo], { ...options, query });
+    const { photos } = await tell(what, [{ id: photo, content }], { ...options, query });
     for (const one of [photo, ...photos.map(String)]) { // copies have the same answer
       answered.add(one);
       skipped.delete(one);
