@@ -243,7 +243,10 @@ def _photos_of(
     raws = pairs_of(stems)
     paired = set(raws.values())
     sidecars = {name.lower(): name for name in names if name.lower().endswith(b".xmp")}
-    jsons = MetadataNames(os.fsdecode(n) for n in names if n.lower().endswith(b".json"))
+    jsons = MetadataNames(
+        (os.fsdecode(name) for name in names if name.lower().endswith(b".json")),
+        map(os.fsdecode, names),
+    )
     for name in names:
         kind, raw = kind_of(name), raws.get(name)
         if only is not None and name not in only and raw not in only:
