@@ -120,6 +120,19 @@ def test_a_bundle_that_cannot_be_loaded_is_not_the_last(home: Path) -> None:
     assert f"bundle: {home / 'b.waymark'} (" in again
 
 
+def test_a_path_that_the_library_does_not_know_is_told(home: Path) -> None:
+    """And a bar that no photo can reach is a wrong usage."""
+    tag(home)
+    done = waymark(home, "library", "list", "--path", home / "photos", "--path", home / "typo")
+    assert len(done.stdout.splitlines()) >= 4
+    assert done.stderr.split() == f"nothing of the library is below {home / 'typo'}".split()
+    done = waymark(home, "library", "export", home / "o.csv", "--path", home / "typo")
+    assert "nothing of the library is below" in done.stderr
+    for option in ("--min-score", "--max-score"):
+        refused = waymark(home, "library", "list", option, 5, code=2).stderr
+        assert "must be from 0 to 1" in " ".join(refused.split())
+
+
 def test_a_typo_makes_no_library(home: Path) -> None:
     """Nor does it load anything."""
     done = CliRunner().invoke(app, ["tag", str(home / "photo"), "--library", str(home / "new")])

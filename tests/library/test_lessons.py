@@ -11,6 +11,7 @@ from PIL import Image
 
 from waymark.cli.dataset import read
 from waymark.errors import ConfigError, DatasetError
+from waymark.evaluation.evaluate import evaluate
 from waymark.gazetteer import Landmark
 from waymark.library.lessons import count_lessons, lessons
 from waymark.library.store import Store, is_library
@@ -124,3 +125,14 @@ def test_of_copies_one_that_is_there_is_learnt_from(home: Any, gone: str) -> Non
     home.store.not_a_landmark([each.id for each in home.listed().values()])
     found = lessons(home.store)
     assert (len(found.negatives), found.photos, found.skipped) == (1, (), ())
+
+
+def test_a_landmark_that_the_bundle_lacks_can_be_measured_all_the_same(home: Any) -> None:
+    """The message says how; a library has no folders to rename."""
+    home.photo("a.jpg", 0)
+    home.tag()
+    home.store.correct(home.number("a.jpg"), HALL)
+    with pytest.raises(DatasetError, match=r"hall\. .*--absent-as-unknown.*waymark teach"):
+        evaluate(home.recogniser, lessons(home.store))
+    measured = evaluate(home.recogniser, lessons(home.store), absent_as_unknown=True)
+    assert measured.figures

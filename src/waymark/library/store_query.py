@@ -236,6 +236,18 @@ def condition(store: Store, wanted: Filter) -> Condition:
     return f"{where} AND landmark IN (SELECT value FROM json_each(?))", [*arguments, numbers]
 
 
+def strange_paths(store: Store, wanted: Filter) -> list[Path]:
+    """Return the paths of a filter below which the library has nothing, not even what is gone."""
+    strange = []
+    with store.faults():
+        for path in wanted.paths:
+            where, arguments = below([path])
+            query = f"SELECT 1 FROM photo WHERE {where} LIMIT 1"
+            if store.connection.execute(query, arguments).fetchone() is None:
+                strange.append(path)
+    return strange
+
+
 def landmarks_of(store: Store) -> dict[int, Landmark]:
     """Return every landmark that the library knows, by number."""
     with store.faults():
