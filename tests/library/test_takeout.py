@@ -123,15 +123,18 @@ def test_large_and_small_letters_are_the_same_where_nothing_else_is(
     photo: str, json_name: str
 ) -> None:
     """The edited version of a HEIC file, which is a JPEG, among them."""
-    assert MetadataNames([json_name], [photo]).of(photo) == (json_name,)
+    original = json_name.partition(".sup")[0].removesuffix("(2).json")
+    others = [photo, original] if "dited" in photo.lower() else [photo]
+    assert MetadataNames([json_name], others).of(photo) == (json_name,)
     assert belongs(photo, json_name, None)
     assert MetadataNames([json_name, f"{photo}.json"]).of(photo) == (f"{photo}.json",)
 
 
 def test_a_photo_of_the_very_name_goes_first() -> None:
     """Where there are both, on a disk that tells them apart."""
-    files = MetadataNames(["a.jpg.s.json"], ["a.jpg", "a.JPG"])
+    files = MetadataNames(["a.jpg.s.json"], ["a.jpg", "a.JPG", "A-edited.JPG"])
 
+    assert files.of("A-edited.JPG") == ("a.jpg.s.json",)
     assert files.of("a.jpg") == ("a.jpg.s.json",)
     assert files.of("a.JPG") == ()
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -56,7 +57,8 @@ class MetadataNames:
 
     def __init__(self, names: Iterable[str], photos: Iterable[str] = ()) -> None:
         """Take down the names of a folder's JSON files, and of all that is in it."""
-        self._photos = {normalize("NFC", photo) for photo in photos}
+        plain = Counter(normalize("NFC", photo).casefold() for photo in photos)
+        self._twins = {name for name, count in plain.items() if count > 1}
         # by all but the number, in small letters
         self._names: dict[str, list[tuple[str, str, str]]] = {}
         for name in sorted(names):
@@ -67,37 +69,34 @@ class MetadataNames:
         """Return the files that may belong to a photo, the likeliest first; see `belongs`."""
         if not self._names:
             return ()
-        originals = list(_originals(normalize("NFC", photo)))
-        for exactly in (True, False):
+        name = normalize("NFC", photo)
+        originals = list(_originals(name))
+        # of photos that differ in large and small letters alone, each has what is just its own
+        ways = (True,) if name.casefold() in self._twins else (True, False)
+        for exactly in ways:
             for name, number in originals:
                 for word in _WORDS:
                     sure = self._called(name + word, number, exactly=exactly)
                     if sure:
                         return (sure[0],)
         found: dict[str, None] = {}
-        for name, number in originals:
-            stem = name.rpartition(".")[0]
-            for base in (stem + word for word in _WORDS if stem):
-                found |= dict.fromkeys(self._called(base, number))
-            for base in _cuts(name):
-                # two that are cut to one name get a number, though the photos have none
-                found |= dict.fromkeys(self._called(base, number or None))
+        for exactly in ways:
+            for name, number in originals:
+                stem = name.rpartition(".")[0]
+                for base in (stem + word for word in _WORDS if stem):
+                    found |= dict.fromkeys(self._called(base, number, exactly=exactly))
+                for base in _cuts(name):
+                    # two that are cut to one name get a number, though the photos have none
+                    found |= dict.fromkeys(self._called(base, number or None, exactly=exactly))
         return tuple(found)
 
-    def _called(self, base: str, number: str | None, *, exactly: bool = False) -> list[str]:
+    def _called(self, base: str, number: str | None, *, exactly: bool) -> list[str]:
         """Return the files of a name; where the number is None, of any number."""
-        called = self._names.get(base.casefold(), ())
-        found = [(own, name) for own, each, name in called if number is None or each == number]
-        same = [name for own, name in found if own == base]
-        if same or exactly:
-            return same
-        return [name for own, name in found if not self._is_anothers(own)]
-
-    def _is_anothers(self, base: str) -> bool:
-        """Say whether a file of just that name, large and small letters too, is there for it."""
-        return any(
-            base.endswith(word) and base.removesuffix(word) in self._photos for word in _WORDS
-        )
+        return [
+            name
+            for own, each, name in self._names.get(base.casefold(), ())
+            if (own == base or not exactly) and (number is None or each == number)
+        ]
 
 
 def belongs(photo: str, file: str, title: str | None) -> bool:
