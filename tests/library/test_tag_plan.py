@@ -16,7 +16,9 @@ def test_what_a_walk_leaves_alone_is_gone_only_if_it_is(home: Any, name: str) ->
     home.photo("b.jpg", 1)
     photo = home.photo(name, 0)
     home.tag(photo.parent if name.startswith((".h/", "@")) else photo)
-    assert (home.tag().missing, set(home.listed())) == (0, {name, "b.jpg"})
+    report = home.tag()
+    assert (report.photos, report.known, report.missing) == (2, 2, 0)
+    assert set(home.listed()) == {name, "b.jpg"}
     photo.unlink()
     assert (home.tag().missing, set(home.listed())) == (1, {"b.jpg"})
 

@@ -88,7 +88,7 @@ class Plan:
         """Mark the photos below `roots` that are gone, and unmark those that are back.
 
         Of what lies below `shut` nobody knows. What the walk left alone, and somebody had named
-        by itself, is gone only if it is.
+        by itself, is gone only if it is; else it counts as seen.
         """
         where, arguments = below(roots)
         if shut:
@@ -110,6 +110,7 @@ class Plan:
                 else:
                     some = True
             connection.executemany("INSERT INTO temp.spared VALUES (?)", spared)
+        self.seen += len(spared)
         if some:  # else nobody is kept waiting for a write
             with self._store.transaction() as connection:
                 leave(connection, changed, arguments)
