@@ -105,6 +105,32 @@ def test_the_last_bundle_is_used_again(home: Path) -> None:
     )
     assert done.exit_code == 2
     assert "b.waymark" in done.stderr
+    assert "the bundle of this library's last run; name another by --bundle" in " ".join(
+        done.stderr.split()
+    )
+
+
+def test_a_bundle_that_cannot_be_loaded_is_not_the_last(home: Path) -> None:
+    """The next run that names none is with the one before."""
+    tag(home)
+    (home / "bad.waymark").write_bytes(b"no bundle")
+    done = waymark(home, "tag", home / "photos", "--bundle", home / "bad.waymark", code=2)
+    assert "last run" not in done.stderr
+    again = waymark(home, "tag", home / "photos", "--unknown-threshold", 1, code=1).stdout
+    assert f"bundle: {home / 'b.waymark'} (" in again
+
+
+def test_a_path_that_the_library_does_not_know_is_told(home: Path) -> None:
+    """And a bar that no photo can reach is a wrong usage."""
+    tag(home)
+    done = waymark(home, "library", "list", "--path", home / "photos", "--path", home / "typo")
+    assert len(done.stdout.splitlines()) >= 4
+    assert done.stderr.split() == f"nothing of the library is below {home / 'typo'}".split()
+    done = waymark(home, "library", "export", home / "o.csv", "--path", home / "typo")
+    assert "nothing of the library is below" in done.stderr
+    for option in ("--min-score", "--max-score"):
+        refused = waymark(home, "library", "list", option, 5, code=2).stderr
+        assert "must be from 0 to 1" in " ".join(refused.split())
 
 
 def test_a_typo_makes_no_library(home: Path) -> None:

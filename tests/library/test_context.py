@@ -265,3 +265,16 @@ def test_a_position_is_compared_with_the_extent() -> None:
     assert compare(None, tower) is None
     assert compare(north[0], Landmark(id="x", name="X")) is None
     assert metres(north[0], (48.858, 2.294)) == pytest.approx(450, rel=0.01)
+
+
+def test_a_landmark_of_nowhere_that_the_bundle_lacks_says_nothing() -> None:
+    """A correction to a name without a position leaves photos of the same minute alone."""
+    mine = Landmark(id="house", name="My house")
+    shots = [shot(0, *TORN, said=99), shot(30, *TORN)]
+    there = replace(mine, lat=PLACES[0][0], lon=PLACES[0][1])
+
+    nowhere, placed = (
+        together(shots, LANDMARKS, threshold=0.5, others={99: each})[1] for each in (mine, there)
+    )
+    assert nowhere == sure(2, 0.5)
+    assert placed.landmark == 0

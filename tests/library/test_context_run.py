@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from waymark.gazetteer import Landmark
 from waymark.library.context import Shot, alone
 from waymark.library.context_run import _Row, _shot, decide, waits
 from waymark.library.store import Store
+from waymark.library.store_moments import leave
 
 # Eiffel Tower, Arc de Triomphe (2 km away), Sydney Opera House, others whose place nobody knows
 PLACES = {0: (48.858, 2.294), 1: (48.874, 2.295), 2: (-33.857, 151.215)}
@@ -33,11 +35,11 @@ def shot(moment: int | None, *scores: float, unknown: float = 0.1, **more: Any) 
     return Shot(moment=moment, guesses=guesses, unknown_score=unknown, **more)
 
 
-def fill(store: Store, shots: Sequence[Shot]) -> None:
-    """Put photos into a library as tagging does."""
+def fill(store: Store, shots: Sequence[Shot], names: Sequence[int] | None = None) -> None:
+    """Put photos into a library as tagging does; they are called by numbers."""
     with store.transaction() as connection:
         numbers = store.landmark_ids(LANDMARKS.values())
-        for index, each in enumerate(shots):
+        for index, each in zip(names or range(len(shots)), shots, strict=True):
             guesses = [[numbers[i], score] for i, score in each.guesses]
             own = alone([(n, s) for n, s in guesses], each.unknown_score, 0.5)
             connection.execute(
@@ -105,6 +107,85 @@ def test_slices_see_across_their_edges(tmp_path: Path, monkeypatch: pytest.Monke
             assert waiting.fetchone() == (0,)
     assert results[0] == results[1]
     assert {landmark for landmark, _ in results[0]} == {"l0"}
+
+
+def any_shots(rng: random.Random) -> list[Shot]:
+    """Make photos of some trips: sure ones, torn ones, with GPS, without a time."""
+    days = [rng.uniform(0, 40) for _ in range(4)]
+    shots = []
+    for moment in rng.sample(range(0, 12 * HOUR, 60), rng.randrange(10, 25)):
+        scores = list(SURE if rng.random() < 0.4 else TORN)
+        rng.shuffle(scores)
+        more: dict[str, Any] = {"unknown": rng.choice((0.05, 0.3, 0.6))}
+        if rng.random() < 0.15:
+            more["gps"] = PLACES[rng.randrange(3)]
+        when = moment + round(rng.choice(days) * 24 * HOUR)
+        shots.append(shot(None if rng.random() < 0.1 else when, *scores, **more))
+    return shots
+
+
+def say_some(store: Store, names: Sequence[int], seed: int) -> None:
+    """Say something of some photos, the same of each whenever it is asked about."""
+    for name in names:
+        rng = random.Random(f"{seed} {name}")
+        (number,) = store.connection.execute(
+            "SELECT id FROM photo WHERE path = ?", [f"/{name:06}".encode()]
+        ).fetchone()
+        act = rng.random()
+        if act < 0.1:
+            store.correct(number, f"l{rng.randrange(6)}")
+        elif act < 0.2:
+            store.not_a_landmark([number])
+
+
+def all_of(store: Store) -> list[tuple[Any, ...]]:
+    """Return what the library says of each photo; one dismissed keeps the tag of that time."""
+    return store.connection.execute(
+        "SELECT path, landmark.key, round(score, 5), round(confidence, 5), evidence, state, "
+        "CASE state WHEN 'new' THEN round(worth, 3) END FROM photo "
+        "LEFT JOIN landmark ON landmark.id = photo.landmark "
+        "WHERE missing = 0 AND state != 'not-a-landmark' ORDER BY path"
+    ).fetchall()
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_what_is_said_does_not_depend_on_how_runs_were_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    """In one run or in some, in any order, in small slices: tags and worth are the same.
+
+    In between, photos come that are gone later, another bundle runs without context, and a
+    person says what a photo shows.
+    """
+    rng = random.Random(seed)
+    shots = any_shots(rng)
+    names = list(range(len(shots)))
+    monkeypatch.setattr("waymark.library.context_run._AROUND", rng.choice((3, 1_000)))
+    with Store.open(tmp_path / "once.sqlite") as store:
+        fill(store, shots)
+        say_some(store, names, seed)
+        decide_all(store)
+        once = all_of(store)
+
+    monkeypatch.setattr("waymark.library.context_run._SLICE", 4)
+    rng.shuffle(names)
+    cut = rng.randrange(1, len(names))
+    passing = [shot((shots[name].moment or 0) + 7, *SURE) for name in names[:3]]
+    with Store.open(tmp_path / "parts.sqlite") as store:
+        fill(store, passing, [1_000, 1_001, 1_002])
+        for part in (names[:cut], names[cut:]):
+            fill(store, [shots[name] for name in part], part)
+            decide_all(store)
+            say_some(store, part, seed)
+        with store.transaction() as connection:
+            leave(connection, "path >= ?", [b"/001000"])
+            connection.execute(
+                "UPDATE photo SET missing = 1, pending = 1 WHERE path >= ?", [b"/001000"]
+            )
+        decide(store, bundle="a", threshold=0.5, landmarks={}, context=False)
+        decide_all(store)
+        parts = all_of(store)
+    assert parts == once
 
 
 def worths(store: Store, shots: Sequence[Shot]) -> list[float]:

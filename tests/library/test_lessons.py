@@ -11,6 +11,7 @@ from PIL import Image
 
 from waymark.cli.dataset import read
 from waymark.errors import ConfigError, DatasetError
+from waymark.evaluation.evaluate import evaluate
 from waymark.gazetteer import Landmark
 from waymark.library.lessons import count_lessons, lessons
 from waymark.library.store import Store, is_library
@@ -105,3 +106,33 @@ def test_landmarks_of_one_id_are_taught_apart(library: Path) -> None:
         "a.jpg": "Conwy/hall", "b.jpg": "hall", "new.jpg": "Foix/hall", "wrong.jpg": "Conwy/hall",
     }  # fmt: skip
     assert set(found.landmarks) == {"hall", "Foix/hall", "Conwy/hall"}
+
+
+@pytest.mark.parametrize("gone", ["a.jpg", "b.jpg", "c.jpg"])
+def test_of_copies_one_that_is_there_is_learnt_from(home: Any, gone: str) -> None:
+    """Whichever of them went; and a picture whose file was rewritten is still one lesson."""
+    first = home.photo("a.jpg", 0, taken="2020:01:01 10:00:00")
+    for name in ("b.jpg", "c.jpg"):
+        (home.folder / name).write_bytes(first.read_bytes())
+    home.tag()
+    home.store.approve([home.number("a.jpg")])
+    (home.folder / gone).unlink()
+    home.photo("b.jpg", 0, taken="2021:01:01 10:00:00")
+    home.tag()
+
+    assert (len(lessons(home.store).photos), lessons(home.store).skipped) == (1, ())
+    assert list(count_lessons(home.store).values()) == [1]
+    home.store.not_a_landmark([each.id for each in home.listed().values()])
+    found = lessons(home.store)
+    assert (len(found.negatives), found.photos, found.skipped) == (1, (), ())
+
+
+def test_a_landmark_that_the_bundle_lacks_can_be_measured_all_the_same(home: Any) -> None:
+    """The message says how; a library has no folders to rename."""
+    home.photo("a.jpg", 0)
+    home.tag()
+    home.store.correct(home.number("a.jpg"), HALL)
+    with pytest.raises(DatasetError, match=r"hall\. .*--absent-as-unknown.*waymark teach"):
+        evaluate(home.recogniser, lessons(home.store))
+    measured = evaluate(home.recogniser, lessons(home.store), absent_as_unknown=True)
+    assert measured.figures

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import random
 from collections.abc import Iterator
@@ -14,15 +15,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from waymark.errors import UnknownName
+from waymark.errors import ConfigError, UnknownName
 from waymark.gazetteer import Landmark
 from waymark.library.store import Store
 from waymark.library.store_query import STATES, Filter, Key, Listed, keys, page
+from waymark.library.store_queue import standing
+from waymark.library.store_stats import library_stats
+from waymark.library.tagged import DISMISSED
+from waymark.serve.library_rows import overview
 
 LANDMARKS = [
     Landmark(
         id=f"l{number}", name=("Tower", "Bridge", "Big Ben")[number % 3],
         place=("Paris", None)[number % 2], country=("FR", "GB", None)[number % 3],
+        lat=10.0 * number, lon=0.0,
     )
     for number in range(5)
 ]  # fmt: skip
@@ -71,11 +77,12 @@ def row_of(home: Path, index: int, numbers: list[int], rng: random.Random) -> li
     failed = rng.random() < 0.1
     landmark = None if failed or rng.random() < 0.3 else rng.choice(numbers)
     sure = None if landmark is None else rng.choice((0.0, 0.3, 0.5, 1.0))
+    said = STATES if landmark is not None else ("new",) if failed else ("new", "not-a-landmark")
     return [
         os.fsencode(home / rng.choice(FOLDERS) / f"{index}.jpg"), taken and taken.isoformat(),
         moment, "bad" if failed else None, landmark, sure, sure,
         None if landmark is None else rng.choice(("photo", "context", "person")),
-        rng.choice((None, "agree", "disagree")), "new" if failed else rng.choice(STATES),
+        rng.choice((None, "agree", "disagree")), rng.choice(said),
         rng.random() < 0.1, 0.5, 0.0,
     ]  # fmt: skip
 
@@ -85,6 +92,8 @@ def is_wanted(photo: Listed, gone: set[int], home: Path, wanted: Filter) -> bool
     landmark, sure, day = photo.landmark, photo.confidence, photo.taken and photo.taken.date()
     names = {"landmark": "name", "place": "place", "country": "country"}
     roots = {Path(os.path.realpath(path)) for path in wanted.paths}
+    dismissed = wanted.state is None and photo.state in DISMISSED
+    showing = wanted.names or wanted.evidence or wanted.gps
     return (
         (wanted.missing or photo.id not in gone)
         and all(
@@ -98,7 +107,8 @@ def is_wanted(photo: Listed, gone: set[int], home: Path, wanted: Filter) -> bool
         and wanted.state in (None, photo.state)
         and wanted.evidence in (None, photo.evidence)
         and wanted.gps in (None, photo.gps_says)
-        and not (wanted.unknown and (landmark or photo.error))
+        and not (wanted.unknown and (landmark or photo.error or dismissed))
+        and not (showing and (dismissed or landmark is None))
         and not (wanted.failed and photo.error is None)
         and (not roots or bool(roots & {photo.path, *photo.path.parents}))
     )
@@ -139,3 +149,29 @@ def test_filters_find_what_a_look_at_every_photo_finds(
             after = rows[-1].key
         assert list(keys(store, wanted)) == found
     assert found == expected
+
+
+def test_lists_stats_and_pins_count_the_same(store: Store) -> None:
+    """What a person dismissed is at no landmark, by whomever it is asked."""
+
+    def listed(**wanted: Any) -> int:
+        return len(list(keys(store, Filter(**wanted))))
+
+    stats = library_stats(store)
+    pins = dict.fromkeys(stats.landmarks, 0)
+    for place in overview(store, Filter())["places"]:
+        pins[place["name"]] += place["photos"]
+
+    assert stats.landmarks == {name: listed(landmark=name) for name in stats.landmarks} == pins
+    assert stats.countries == {code: listed(country=code) for code in stats.countries}
+    assert stats.evidence == {by: listed(evidence=by) for by in stats.evidence}
+    assert stats.gps == {says: listed(gps=says) for says in stats.gps}
+    assert stats.unknown == listed(unknown=True) == standing(store).unknown
+    assert listed(landmark="Tower", state="rejected") > 0
+
+
+@pytest.mark.parametrize("bar", [{"min_score": 5}, {"max_score": -0.1}, {"min_score": math.nan}])
+def test_a_bar_that_nothing_can_reach_is_refused(bar: dict[str, float]) -> None:
+    """Rather than that nothing is found."""
+    with pytest.raises(ConfigError, match="from 0 to 1"):
+        Filter(**bar)  # type: ignore[arg-type]

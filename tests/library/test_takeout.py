@@ -68,6 +68,8 @@ def test_the_file_of_a_photo_is_found(photo: str, json_name: str) -> None:
         ("Peanut Balls-edited.jpg", "Peanut Balls.supplemental-metadata.json", "Peanut Balls"),
         ("20030616.jpg", "20030616.json", "20030616.jpg"),
         ("photo(1).jpg", "photo(1).json", "photo.jpg"),
+        ("PHOTO.JPG", "photo.json", "photo.jpg"),
+        (f"{LONG.upper()}X.JPG", f"{LONG}.json", f"{LONG}x.jpg"),
     ],
 )
 def test_where_the_name_leaves_it_open_the_title_tells(
@@ -106,6 +108,35 @@ def test_photos_whose_names_were_cut_to_one_get_each_its_own() -> None:
 def test_another_photos_file_is_not_taken(photo: str, json_name: str) -> None:
     """A place of another photo would be worse than none."""
     assert MetadataNames([json_name]).of(photo) == ()
+
+
+@pytest.mark.parametrize(
+    ("photo", "json_name"),
+    [
+        ("a.JPG", "a.jpg.json"),
+        ("a.jpg", "A.JPG.supplemental-metadata.json"),
+        ("a-edited.jpg", "a.HEIC.supplemental-metadata.json"),
+        ("a(2)-EDITED.jpg", "A.heic(2).json"),
+    ],
+)
+def test_large_and_small_letters_are_the_same_where_nothing_else_is(
+    photo: str, json_name: str
+) -> None:
+    """The edited version of a HEIC file, which is a JPEG, among them."""
+    original = json_name.partition(".sup")[0].removesuffix("(2).json")
+    others = [photo, original] if "dited" in photo.lower() else [photo]
+    assert MetadataNames([json_name], others).of(photo) == (json_name,)
+    assert belongs(photo, json_name, None)
+    assert MetadataNames([json_name, f"{photo}.json"]).of(photo) == (f"{photo}.json",)
+
+
+def test_a_photo_of_the_very_name_goes_first() -> None:
+    """Where there are both, on a disk that tells them apart."""
+    files = MetadataNames(["a.jpg.s.json"], ["a.jpg", "a.JPG", "A-edited.JPG"])
+
+    assert files.of("A-edited.JPG") == ("a.jpg.s.json",)
+    assert files.of("a.jpg") == ("a.jpg.s.json",)
+    assert files.of("a.JPG") == ()
 
 
 names = st.text(st.sampled_from("ab(1).é😀"), min_size=1, max_size=60)

@@ -178,6 +178,7 @@ def export(
     )  # fmt: skip
     with Store.open(library, readonly=True) as store:
         check_target(file, form=form, library=store.path)
+        _tell_strange(store, wanted)
         count = write_export(file, every(store, wanted), form=form)
     placed = " with a place" if (form or file.suffix[1:]).lower() == "kml" else ""
     print(f"{counted(count, 'photo')}{placed}: {shown(str(file))}")
@@ -254,6 +255,7 @@ def _show(
         first, second = after.split(",")
         key = (int(first), int(second))
     with Store.open(library, readonly=True) as store:
+        _tell_strange(store, wanted)
         found = _page(store, wanted, limit, key)
     if as_json:
         from json import dumps
@@ -265,6 +267,15 @@ def _show(
     if len(found) == limit:
         moment, number = found[-1].key
         print(f"next page: {_command(f'--after={moment},{number}')}", file=sys.stderr)
+
+
+def _tell_strange(store: Store, wanted: Filter) -> None:
+    """Say on stderr which paths `waymark tag` has never seen anything of."""
+    from waymark.dataset.index import printable
+    from waymark.library.store_query import strange_paths
+
+    for path in strange_paths(store, wanted):
+        print(f"nothing of the library is below {shown(printable(path))}", file=sys.stderr)
 
 
 def _page(store: Store, wanted: Filter, limit: int, key: tuple[int, int] | None) -> list[Listed]:

@@ -161,9 +161,10 @@ def evaluate(
     absent = sorted({photo.label for photo in dataset.photos} - set(index))
     if absent and not absent_as_unknown:
         raise DatasetError(
-            f"{dataset.name} has {len(absent)} labels that the bundle does not have: "
-            f"{', '.join(absent)}. Rename them, or count their photos as unknown with "
-            "--absent-as-unknown."
+            f"{dataset.name} has labels that the bundle does not have: {', '.join(absent)}. "
+            "Count their photos as unknown with --absent-as-unknown, or measure a bundle that "
+            "knows them (`waymark teach` adds landmarks); folders that are merely called "
+            "otherwise can be renamed."
         )
     manifest = recogniser.bundle.manifest
     kinds = true_categories(dataset.photos, dataset, manifest)

@@ -27,7 +27,7 @@ knows. A photo whose time nobody knows has no neighbours.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -149,6 +149,8 @@ def together(
     threshold: float,
     others: Mapping[int, Landmark] | None = None,
     rule: Rule = Rule(),
+    wanted: range | None = None,
+    most: int | None = None,
 ) -> list[Tag]:
     """Return what photos, seen together, are said to show.
 
@@ -158,13 +160,17 @@ def together(
         threshold: a photo alone is unknown above this unknown score.
         others: that photos are said to show, though the bundle does not know them.
         rule: the numbers.
+        wanted: which of the shots are asked about; of the others is returned what they say
+            alone. None is all.
+        most: neighbours on either side, the nearest of `shots`, which are in order; those whose
+            time nobody knows are none. None is all.
     """
     import numpy as np
 
     tags = [alone(shot.guesses, shot.unknown_score, threshold) for shot in shots]
     sure = [_anchor(shot, tag, rule) for shot, tag in zip(shots, tags, strict=True)]
     known = {**(others or {}), **landmarks}
-    places, place_of = _places(shots, sure, known)
+    places, place_of = _places(shots, sure, known, set(landmarks))
     if not places:
         return tags
     guessed = {number for shot in shots for number, _ in shot.guesses} - set(landmarks)
@@ -173,12 +179,16 @@ def together(
     timed = [i for i, place in enumerate(place_of) if place >= 0 and clocks.runs[i]]
     anchors = np.array(timed, dtype=np.intp)
     at = np.asarray(place_of)[anchors]
+    rank = np.cumsum(clocks.runs)  # among those that may be neighbours
     kernels = _kernels(places, [known.get(number) for number in index], index, rule)
-    for i, shot in enumerate(shots):
+    for i in wanted if wanted is not None else range(len(shots)):
+        shot = shots[i]
         own = shot.gps is not None
         if not shot.guesses or sure[i] is not None:
             continue
         apart = clocks.apart(i, anchors)
+        if most is not None:
+            apart[np.abs(rank[anchors] - rank[i]) > most] = np.nan
         weight = np.zeros((len(rule.seconds), len(places)))
         low = -1.0
         for scale, end in enumerate(rule.seconds):
@@ -238,16 +248,23 @@ def _anchor(shot: Shot, tag: Tag, rule: Rule) -> int | None:
 
 
 def _places(
-    shots: Sequence[Shot], sure: Sequence[int | None], known: Mapping[int, Landmark]
+    shots: Sequence[Shot],
+    sure: Sequence[int | None],
+    known: Mapping[int, Landmark],
+    ours: Container[int],
 ) -> tuple[list[Place], list[int]]:
-    """Return the distinct places (landmark, position) of the anchors, and each photo's, or -1."""
+    """Return the distinct places (landmark, position) of the anchors, and each photo's, or -1.
+
+    A landmark whose position nobody knows speaks for itself alone; where it is not one of `ours`,
+    it says nothing of them.
+    """
     numbers: dict[Place, int] = {}
     found = []
     for shot, landmark in zip(shots, sure, strict=True):
         key: Place
         if shot.gps is not None:  # to about a hundred metres
             key = (None, (round(shot.gps[0], 3), round(shot.gps[1], 3)))
-        elif landmark is not None:
+        elif landmark is not None and (landmark in ours or _position(known.get(landmark))):
             key = (landmark, _position(known.get(landmark)))
         else:
             found.append(-1)

@@ -4,6 +4,10 @@ In:  a `Store` with photos that wait for a decision, and moments that a photo ha
 Out: their tags, and what a person's answer about each is worth: the chance that it changes the
      tag, times the doubtful photos of the same minutes that it would settle too. A slice of
      photos is one transaction; what is not through with waits on if that is cut short.
+
+Both follow from the photos, what was said of them, and the settings: never from how runs or
+slices were cut. So what may have changed is asked for wide enough, and each photo is decided
+with the same neighbours whichever slice it falls into.
 """
 
 from __future__ import annotations
@@ -22,7 +26,7 @@ from waymark.library.store_landmark import all_landmarks
 from waymark.progress import Progress, silent
 
 _SLICE = 1_000  # photos decided at a time
-_AROUND = 1_000  # neighbours asked on either side
+_AROUND = 1_000  # neighbours that a photo has on either side, at most
 _BURST_S = 600  # within which an answer about one photo helps another
 _DOUBTFUL, _MOST_LEANING = 0.1, 9
 _CONTRADICTED = 0.8  # doubt of a tag that the photo's GPS contradicts
@@ -30,7 +34,9 @@ _CONFIRMED = 0.25  # what is left of the doubt where the GPS agrees
 _ASKED = 0.25  # an unknown photo with less chance to show its best guess is not asked about
 _LEAST = 1e-4  # what an answer about a named landmark is worth, however sure
 _USABLE = "error IS NULL AND guesses IS NOT NULL AND missing = 0"
-_REACH_S = WINDOW_S + 26 * 3_600  # two wall clocks may be 26 hours apart at the same time
+# within which a photo may change what another is, or is worth: two wall clocks may be 26 hours
+# apart at the same time, and what is worth an answer looks at the photos of some minutes more
+_REACH_S = WINDOW_S + 26 * 3_600 + _BURST_S
 
 
 class _Row(NamedTuple):
@@ -94,29 +100,37 @@ def decide(
         store.connection.execute("CREATE TEMP TABLE window (id INTEGER PRIMARY KEY, m INTEGER)")
         store.connection.execute("CREATE INDEX temp.window_order ON window (m, id)")
         known = all_landmarks(store.connection)
-    total = _gather(store, bundle, _REACH_S if context else 0)
-    changed, done, after = 0, 0, (-(2**62), -1)
-    while True:
-        with store.transaction() as connection:
-            found = connection.execute(
-                f"SELECT {_COLUMNS} FROM photo JOIN temp.window USING (id) "
-                f"WHERE (m, id) > (?, ?) ORDER BY m, id LIMIT {_SLICE}",
-                after,
-            )
-            rows = [_Row._make(row) for row in found]
-            if not rows:
-                break
-            around = _around(connection, rows, bundle) if context else ([], [])
-            shots = [_shot(row) for row in (*around[0], *rows, *around[1])]
-            if context:
-                tags = together(shots, landmarks, threshold=threshold, others=known)
-            else:
-                tags = [alone(shot.guesses, shot.unknown_score, threshold) for shot in shots]
-            first = len(around[0])
-            changed += _store(connection, rows, tags[first : first + len(rows)], known)
-        after = (rows[-1].moment, rows[-1].id)
-        done += len(rows)
-        progress(done, total, "asking the neighbours" if context else "deciding")
+    spans, total = _gather(store, bundle)
+    changed = done = 0
+    for low, high in spans:
+        after = (low, -1)
+        while True:
+            with store.transaction() as connection:
+                found = connection.execute(
+                    f"SELECT {_COLUMNS} FROM photo JOIN temp.window USING (id) "
+                    f"WHERE (m, id) > (?, ?) AND m <= ? ORDER BY m, id LIMIT {_SLICE}",
+                    [*after, high],
+                )
+                rows = [_Row._make(row) for row in found]
+                if not rows:
+                    break
+                seen, ours = _with_neighbours(connection, rows, bundle)
+                shots = [_shot(row) for row in seen]
+                if context:
+                    tags = together(
+                        shots,
+                        landmarks,
+                        threshold=threshold,
+                        others=known,
+                        wanted=_and_burst(seen, ours),
+                        most=_AROUND,
+                    )
+                else:
+                    tags = [alone(shot.guesses, shot.unknown_score, threshold) for shot in shots]
+                changed += _store(connection, seen, tags, ours, known)
+            after = (rows[-1].moment, rows[-1].id)
+            done += len(rows)
+            progress(done, total, "asking the neighbours" if context else "deciding")
     return changed
 
 
@@ -131,10 +145,15 @@ def waits(store: Store, bundle: str) -> bool:
     return bool(row[0])
 
 
-def _gather(store: Store, bundle: str, reach: int) -> int:
+def _gather(store: Store, bundle: str) -> tuple[list[tuple[int, int]], int]:
     """List the photos to decide on: those that wait, and those within reach of one that does.
 
-    All of them wait from now on, so that none is forgotten if this run is cut short.
+    All of them wait from now on, those of other bundles too, so that none is forgotten if this
+    run is cut short, or asks no neighbours.
+
+    Returns:
+        Spans of time, apart from each other, within which all photos wait that have a time; and
+        the number of this bundle's photos in them.
     """
     with store.transaction() as connection:
         moments = connection.execute(
@@ -142,12 +161,15 @@ def _gather(store: Store, bundle: str, reach: int) -> int:
             "UNION SELECT moment FROM stale ORDER BY 1",
             [bundle],
         )
-        for low, high in list(_spans((moment for (moment,) in moments), 2 * reach)):
-            connection.execute(
-                "UPDATE photo SET pending = 1 WHERE moment BETWEEN ? AND ? AND pending = 0 "
-                f"AND taken IS NOT NULL AND {_USABLE}",
-                [low - reach, high + reach],
-            )
+        spans = [
+            (low - _REACH_S, high + _REACH_S)
+            for low, high in _spans((moment for (moment,) in moments), 2 * _REACH_S)
+        ]
+        connection.executemany(
+            "UPDATE photo SET pending = 1 WHERE moment BETWEEN ? AND ? AND pending = 0 "
+            f"AND taken IS NOT NULL AND {_USABLE}",
+            spans,
+        )
         connection.execute("DELETE FROM stale")
         # of these nothing can be decided
         connection.execute(f"UPDATE photo SET pending = 0 WHERE pending AND NOT ({_USABLE})")
@@ -157,7 +179,7 @@ def _gather(store: Store, bundle: str, reach: int) -> int:
             [bundle],
         )
         (total,) = connection.execute("SELECT count(*) FROM temp.window").fetchone()
-    return int(total)
+    return spans, int(total)
 
 
 def _spans(moments: Iterator[int], gap: int) -> Iterator[tuple[int, int]]:
@@ -173,32 +195,55 @@ def _spans(moments: Iterator[int], gap: int) -> Iterator[tuple[int, int]]:
     yield start, end
 
 
-def _around(connection: Any, rows: Sequence[_Row], bundle: str) -> tuple[list[_Row], list[_Row]]:
-    """Return neighbours before and after a slice, the nearest."""
-    first, last = rows[0], rows[-1]
-    query = (
-        f"SELECT {_COLUMNS} FROM photo WHERE (moment, id) {{}} (?, ?) AND moment BETWEEN ? AND ? "
-        f"AND bundle = ? AND {_USABLE} AND taken IS NOT NULL "
-        f"ORDER BY moment {{}}, id {{}} LIMIT {_AROUND}"
+def _with_neighbours(
+    connection: Any, rows: Sequence[_Row], bundle: str
+) -> tuple[list[_Row], range]:
+    """Return a slice of a span with its neighbours in order, and where in there it lies."""
+    sides = []
+    for compared, order, edge, reach in (
+        ("<", "DESC", rows[0], -_REACH_S),
+        (">", "ASC", rows[-1], _REACH_S),
+    ):
+        found = connection.execute(
+            f"SELECT {_COLUMNS} FROM photo WHERE (moment, id) {compared} (?, ?) "
+            f"AND moment BETWEEN ? AND ? AND bundle = ? AND {_USABLE} AND taken IS NOT NULL "
+            f"ORDER BY moment {order}, id {order} LIMIT {2 * _AROUND}",
+            [edge.moment, edge.id, *sorted((edge.moment, edge.moment + reach)), bundle],
+        )
+        side = list[_Row]()
+        burst = 0  # the doubts of these count, so that they have neighbours as well
+        for row in map(_Row._make, found):
+            side.append(row)
+            burst += abs(row.moment - edge.moment) <= _BURST_S
+            if len(side) >= _AROUND + min(burst, _AROUND):
+                break
+        sides.append(side)
+    before, behind = sides
+    return [*before[::-1], *rows, *behind], range(len(before), len(before) + len(rows))
+
+
+def _and_burst(rows: Sequence[_Row], ours: range) -> range:
+    """Return where a slice lies among its neighbours, with those of the same minutes."""
+    first, last = rows[ours[0]].moment - _BURST_S, rows[ours[-1]].moment + _BURST_S
+    return range(
+        bisect_left(rows, first, key=lambda row: row.moment),
+        bisect_right(rows, last, key=lambda row: row.moment),
     )
-    before = connection.execute(
-        query.format("<", "DESC", "DESC"),
-        [first.moment, first.id, first.moment - _REACH_S, first.moment, bundle],
-    )
-    behind = connection.execute(
-        query.format(">", "ASC", "ASC"),
-        [last.moment, last.id, last.moment, last.moment + _REACH_S, bundle],
-    )
-    return [_Row._make(row) for row in before][::-1], [_Row._make(row) for row in behind]
 
 
 def _store(
-    connection: Any, rows: Sequence[_Row], tags: Sequence[Tag], landmarks: Mapping[int, Landmark]
+    connection: Any,
+    seen: Sequence[_Row],
+    tags: Sequence[Tag],
+    ours: range,
+    landmarks: Mapping[int, Landmark],
 ) -> int:
-    """Note what was decided; return the number of photos whose tag changed."""
-    doubts = {row.id: _doubt(row, tag, landmarks) for row, tag in zip(rows, tags, strict=True)}
+    """Note what was decided on a slice; return the number of photos whose tag changed."""
+    doubts = [_doubt(row, tag, landmarks) for row, tag in zip(seen, tags, strict=True)]
+    leaning = _leaning(seen, doubts)
     changes, worths = [], []
-    for row, tag, lean in zip(rows, tags, _leaning(rows, doubts), strict=True):
+    for i in ours:
+        row, tag = seen[i], tags[i]
         if row.state != "new":
             continue
         was = (row.landmark, row.score, row.confidence, row.evidence, row.gps_says)
@@ -206,7 +251,7 @@ def _store(
         now = (tag.landmark, *sure, tag.evidence, _says(row, tag, landmarks))
         if now != was:
             changes.append((*now, row.id))
-        worth = round(doubts[row.id] * (1 + lean), 4)
+        worth = round(doubts[i] * (1 + leaning[i]), 4)
         if tag.landmark is not None:
             worth = max(worth, _LEAST)
         if worth != row.worth:
@@ -218,7 +263,8 @@ def _store(
     )
     connection.executemany("UPDATE photo SET worth = ? WHERE id = ?", worths)
     connection.executemany(
-        "UPDATE photo SET pending = 0 WHERE id = ?", [(row.id,) for row in rows if row.pending]
+        "UPDATE photo SET pending = 0 WHERE id = ?",
+        [(seen[i].id,) for i in ours if seen[i].pending],
     )
     return len(changes)
 
@@ -243,17 +289,19 @@ def _doubt(row: _Row, tag: Tag, landmarks: Mapping[int, Landmark]) -> float:
     return doubt * _CONFIRMED if says == "agree" else doubt
 
 
-def _leaning(rows: Sequence[_Row], doubts: Mapping[int, float]) -> list[int]:
+def _leaning(rows: Sequence[_Row], doubts: Sequence[float]) -> list[int]:
     """Return for each photo how many doubtful ones of the same minutes an answer helps too."""
-    moments = sorted(row.moment for row in rows if row.taken and doubts[row.id] > _DOUBTFUL)
-    found = []
-    for row in rows:
-        near = 0
-        if row.taken:
-            near = bisect_right(moments, row.moment + _BURST_S)
-            near -= bisect_left(moments, row.moment - _BURST_S)
-            near -= doubts[row.id] > _DOUBTFUL
-        found.append(min(near, _MOST_LEANING))
+    taken = [i for i, row in enumerate(rows) if row.taken]
+    doubtful = [(rank, i) for rank, i in enumerate(taken) if doubts[i] > _DOUBTFUL]
+    ranks = [rank for rank, _ in doubtful]
+    moments = [rows[i].moment for _, i in doubtful]
+    found = [0] * len(rows)
+    for rank, i in enumerate(taken):
+        low = bisect_left(moments, rows[i].moment - _BURST_S)
+        high = bisect_right(moments, rows[i].moment + _BURST_S)
+        near = min(high, bisect_right(ranks, rank + _AROUND))
+        near -= max(low, bisect_left(ranks, rank - _AROUND))
+        found[i] = min(near - (doubts[i] > _DOUBTFUL), _MOST_LEANING)
     return found
 
 

@@ -17,23 +17,33 @@ from waymark.library.raw import KINDS
 from waymark.library.store import Store
 from waymark.library.store_landmark import LANDMARK_COLUMNS, is_same, landmark_of
 
+# of each picture one photo, that is there if any is: the files of a picture may differ in what a
+# program wrote into them, and a picture on both sides of a split would flatter the measurement
+_TOLD = """
+SELECT path, format, state, landmark, missing FROM (
+  SELECT *, row_number() OVER (
+    PARTITION BY coalesce(picture, sha256, id) ORDER BY missing, path
+  ) AS nth FROM photo
+  WHERE state IN ('approved', 'corrected', 'not-a-landmark') AND error IS NULL
+) WHERE nth = 1
+"""
+_SHOWS = "told.state IN ('approved', 'corrected')"
+
 
 def lessons(store: Store) -> Dataset:
-    """Collect the photos of which a person has said what they show; of copies, one.
+    """Collect the photos of which a person has said what they show; of one picture, one.
 
     RAW files without a JPEG beside them, which training does not read, and photos that are
     gone are among `skipped`.
     """
     with store.faults():
         rows = store.connection.execute(
-            f"SELECT photo.path, photo.format, photo.landmark, {LANDMARK_COLUMNS} FROM photo "
-            "JOIN landmark ON landmark.id = photo.landmark "
-            "WHERE photo.state IN ('approved', 'corrected') AND photo.error IS NULL "
-            "GROUP BY coalesce(photo.sha256, photo.id) ORDER BY photo.path"
+            f"SELECT told.path, told.format, told.landmark, {LANDMARK_COLUMNS} "
+            f"FROM ({_TOLD}) AS told JOIN landmark ON landmark.id = told.landmark "
+            f"WHERE {_SHOWS} ORDER BY told.path"
         ).fetchall()
         without = store.connection.execute(
-            "SELECT path, format FROM photo WHERE state = 'not-a-landmark' AND error IS NULL "
-            "GROUP BY coalesce(sha256, id) ORDER BY path"
+            f"SELECT path, format FROM ({_TOLD}) AS told WHERE NOT {_SHOWS} ORDER BY path"
         ).fetchall()
     photos, negatives, skipped = list[Photo](), list[Path](), list[Skipped]()
     named = _labelled({number: landmark_of(columns) for _, _, number, *columns in rows})
@@ -63,10 +73,10 @@ def count_lessons(store: Store) -> dict[Landmark, int]:
     """Return how many photos of each landmark there are to learn from, most first."""
     with store.faults():
         rows = store.connection.execute(
-            f"SELECT count(DISTINCT coalesce(photo.sha256, photo.id)), {LANDMARK_COLUMNS} "
-            "FROM photo JOIN landmark ON landmark.id = photo.landmark "
-            "WHERE photo.state IN ('approved', 'corrected') AND photo.error IS NULL "
-            "AND photo.missing = 0 GROUP BY landmark.id ORDER BY 1 DESC, landmark.name"
+            f"SELECT count(*), {LANDMARK_COLUMNS} "
+            f"FROM ({_TOLD}) AS told JOIN landmark ON landmark.id = told.landmark "
+            f"WHERE {_SHOWS} AND told.missing = 0 "
+            "GROUP BY landmark.id ORDER BY 1 DESC, landmark.name"
         ).fetchall()
     return {landmark_of(columns): count for count, *columns in rows}
 

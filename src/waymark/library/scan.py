@@ -21,6 +21,7 @@ from pathlib import Path
 from waymark.dataset.index import Skipped, printable
 from waymark.errors import ConfigError
 from waymark.library.scan_names import (
+    BACKUP,
     CLOSED,
     Kind,
     is_hidden_folder,
@@ -154,6 +155,33 @@ def _walk_folders(folders: Sequence[bytes], census: Census, entered: set[bytes])
         yield from _photos_of(here, entries, census)
 
 
+class PassedOver:
+    """Says of files whether a walk passes over them, though they are there."""
+
+    def __init__(self, roots: Iterable[bytes]) -> None:
+        self._roots = frozenset(roots)
+        self._closed: dict[bytes, bool] = {}  # of folders
+
+    def __call__(self, path: bytes) -> bool:
+        """Say whether a file, or a folder on the way to it from a root, is to be left alone."""
+        folder, name = os.path.split(path)
+        original = name.removesuffix(BACKUP)
+        others = {original} if os.path.lexists(os.path.join(folder, original)) else set[bytes]()  # noqa: PTH118  # bytes
+        if is_passed_over(name, others) or kind_of(name) is Kind.OTHER:
+            return True
+        if folder not in self._closed:
+            self._closed[folder] = self._is_left_alone(folder)
+        return self._closed[folder]
+
+    def _is_left_alone(self, folder: bytes) -> bool:
+        if any(os.path.lexists(os.path.join(folder, name)) for name in CLOSED):  # noqa: PTH118
+            return True
+        parent, name = os.path.split(folder)
+        if folder in self._roots or parent == folder:
+            return False
+        return is_hidden_folder(name) or self._is_left_alone(parent)
+
+
 def _lies_below(path: bytes, roots: set[bytes]) -> bool:
     while path not in roots:
         parent = os.path.dirname(path)  # noqa: PTH120  # bytes
@@ -215,7 +243,10 @@ def _photos_of(
     raws = pairs_of(stems)
     paired = set(raws.values())
     sidecars = {name.lower(): name for name in names if name.lower().endswith(b".xmp")}
-    jsons = MetadataNames(os.fsdecode(n) for n in names if n.lower().endswith(b".json"))
+    jsons = MetadataNames(
+        (os.fsdecode(name) for name in names if name.lower().endswith(b".json")),
+        map(os.fsdecode, names),
+    )
     for name in names:
         kind, raw = kind_of(name), raws.get(name)
         if only is not None and name not in only and raw not in only:

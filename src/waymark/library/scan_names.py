@@ -47,7 +47,8 @@ _MOTION = re.compile(rb"\.mp(~\d+)?")  # the moving half of a Pixel's `PXL_1.MP.
 _JPEG = (b".jpg", b".jpeg", b".jpe", b".heic", b".heif", b".hif")  # in this order: of a pair
 # what browsers, sync programs and editors have not finished, or keep for themselves
 _UNFINISHED = frozenset(b".part .partial .crdownload .download .opdownload .tmp".split())
-_BACKUP = b"_original"  # exiftool's, of the photo that it has changed
+BACKUP = b"_original"
+"""How exiftool ends the name of what a photo was before it changed it."""
 _HIDDEN = frozenset(
     b"__macosx @eadir @recycle #recycle #snapshot $recycle.bin lost+found".split()
 ) | {b"system volume information"}
@@ -79,7 +80,7 @@ def is_passed_over(name: bytes, others: Container[bytes]) -> bool:
         name.startswith(b".")
         or name.endswith(b"~")
         or ending_of(name) in _UNFINISHED
-        or (name.endswith(_BACKUP) and name.removesuffix(_BACKUP) in others)
+        or (name.endswith(BACKUP) and name.removesuffix(BACKUP) in others)
     )
 
 

@@ -25,7 +25,7 @@ from waymark.library.store import Store
 from waymark.library.store_landmark import all_landmarks
 from waymark.library.store_names import numbers_asked_for
 from waymark.library.store_paths import below
-from waymark.library.tagged import DISMISSED, State
+from waymark.library.tagged import DISMISSED, GAINSAID, SHOWN, State
 
 if TYPE_CHECKING:
     import sqlite3
@@ -47,6 +47,9 @@ Condition = tuple[str, Sequence[Any]]  # in SQL, with its arguments
 @dataclass(frozen=True, kw_only=True)
 class Filter:
     """Which photos are wanted; what is None, or empty, asks for nothing.
+
+    Photos that a person dismissed are at no landmark: those of a landmark, of who decided, of
+    the GPS, and of none, hold them only where a state is asked for.
 
     Attributes:
         text: any spelling of a landmark, place, country or category.
@@ -93,6 +96,9 @@ class Filter:
         ):
             if value is not None and value not in known:
                 raise ConfigError(f"{name} is {value!a}; it must be one of {', '.join(known)}.")
+        for name, score in (("min_score", self.min_score), ("max_score", self.max_score)):
+            if score is not None and not 0 <= score <= 1:
+                raise ConfigError(f"{name} is {score:g}; it must be from 0 to 1, such as 0.9.")
 
     @property
     def names(self) -> bool:
@@ -232,6 +238,18 @@ def condition(store: Store, wanted: Filter) -> Condition:
     return f"{where} AND landmark IN (SELECT value FROM json_each(?))", [*arguments, numbers]
 
 
+def strange_paths(store: Store, wanted: Filter) -> list[Path]:
+    """Return the paths of a filter below which the library has nothing, not even what is gone."""
+    strange = []
+    with store.faults():
+        for path in wanted.paths:
+            where, arguments = below([path])
+            query = f"SELECT 1 FROM photo WHERE {where} LIMIT 1"
+            if store.connection.execute(query, arguments).fetchone() is None:
+                strange.append(path)
+    return strange
+
+
 def landmarks_of(store: Store) -> dict[int, Landmark]:
     """Return every landmark that the library knows, by number."""
     with store.faults():
@@ -329,6 +347,10 @@ def _conditions(wanted: Filter) -> Condition:
         parts.append("taken IS NOT NULL")
     if wanted.unknown:
         parts.append("landmark IS NULL AND error IS NULL")
+    if wanted.state is None and (wanted.names or wanted.evidence or wanted.gps):
+        parts.append(SHOWN)
+    elif wanted.state is None and wanted.unknown:
+        parts.append(f"NOT ({GAINSAID})")
     if wanted.failed:
         parts.append("error IS NOT NULL")
     if wanted.paths:

@@ -13,7 +13,8 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -135,8 +136,7 @@ def tag(
         BundleError: the bundle cannot be used.
         LibraryError: the library cannot be written; what was stored before is kept.
     """
-    run = _Run(store, bundle or last_bundle(store) or "world", unknown_threshold)
-    run.remember()
+    run = _Run(store, bundle, unknown_threshold)
     census = Census()
     plan = Plan(store, run.hash)
     for seen in plan.note(walk(sources, census)):
@@ -154,6 +154,7 @@ def tag(
         )
     seconds = time.monotonic() - started
     resettled = _decide(run, unknown_threshold, context=context, progress=progress)
+    run.remember()
     return TagReport(
         photos=plan.seen,
         recognised=saver.recognised if saver else 0,
@@ -189,7 +190,7 @@ class _Run:
     def __init__(
         self,
         store: Store,
-        bundle: str | os.PathLike[str] | Recogniser,
+        bundle: str | os.PathLike[str] | Recogniser | None,
         threshold: float | None,
     ) -> None:
         self.store = store
@@ -197,12 +198,15 @@ class _Run:
         self._recogniser: Recogniser | None = None
         self._landmarks: dict[int, Landmark] | None = None
         self._file: Path | None = None
+        self._last = None if bundle else last_bundle(store)
+        bundle = bundle or self._last or "world"
         if isinstance(bundle, str | os.PathLike):
-            self._file = find_bundle(bundle)
-            try:
-                self.hash = sha256(self._file.read_bytes()).hexdigest()[:12]
-            except OSError as error:
-                raise BundleError(f"{self._file} cannot be read: {error.strerror}.") from error
+            with self._told():
+                self._file = find_bundle(bundle)
+                try:
+                    self.hash = sha256(self._file.read_bytes()).hexdigest()[:12]
+                except OSError as error:
+                    raise BundleError(f"{self._file} cannot be read: {error.strerror}.") from error
         else:
             self._recogniser = bundle
             self.hash = bundle.bundle.short_hash
@@ -213,11 +217,25 @@ class _Run:
             import waymark
 
             assert self._file is not None  # by `__init__`
-            self._recogniser = waymark.load(self._file, unknown_threshold=self._threshold)
+            with self._told():
+                self._recogniser = waymark.load(self._file, unknown_threshold=self._threshold)
+            self.remember()  # before the work: who stops it goes on with the same
         return self._recogniser
 
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Say of a bundle that nobody named, and that is of no use, why it was asked for."""
+        try:
+            yield
+        except BundleError as error:
+            if self._last is None:
+                raise
+            raise BundleError(
+                f"{error} It is the bundle of this library's last run; name another by --bundle."
+            ) from error
+
     def remember(self) -> None:
-        """Note which bundle it is, for the runs that name none."""
+        """Note which bundle it is, for the runs that name none; not before it could be loaded."""
         if self._file is None:
             return
         name = name_bundle(self._file)

@@ -7,11 +7,12 @@ Out: a list of jobs, in tables that SQLite keeps on disk for this connection alo
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-from waymark.library.scan import Found
+from waymark.library.scan import Found, PassedOver
 from waymark.library.store import Store
 from waymark.library.store_moments import leave
 from waymark.library.store_paths import below
@@ -20,11 +21,13 @@ _SLICE = 500
 _TABLES = """
 DROP TABLE IF EXISTS temp.seen;
 DROP TABLE IF EXISTS temp.todo;
+DROP TABLE IF EXISTS temp.spared;
 CREATE TEMP TABLE seen (
   path BLOB PRIMARY KEY, raw BLOB, size INTEGER, mtime_ns INTEGER, inode INTEGER,
   sidecars BLOB, takeout BLOB, beside TEXT
 ) WITHOUT ROWID;
 CREATE TEMP TABLE todo (n INTEGER PRIMARY KEY, path BLOB NOT NULL, content INTEGER NOT NULL);
+CREATE TEMP TABLE spared (path BLOB PRIMARY KEY) WITHOUT ROWID;
 """
 _SAME = (
     "photo.size = seen.size AND photo.mtime_ns = seen.mtime_ns AND photo.inode = seen.inode "
@@ -84,18 +87,31 @@ class Plan:
     def note_missing(self, roots: Sequence[bytes], shut: Sequence[bytes]) -> None:
         """Mark the photos below `roots` that are gone, and unmark those that are back.
 
-        Of what lies below `shut` nobody knows.
+        Of what lies below `shut` nobody knows. What the walk left alone, and somebody had named
+        by itself, is gone only if it is; else it counts as seen.
         """
         where, arguments = below(roots)
         if shut:
             unknown, more = below(shut)
             where, arguments = f"{where} AND NOT {unknown}", [*arguments, *more]
-        absent = "NOT EXISTS (SELECT 1 FROM temp.seen WHERE seen.path = photo.path)"
+        absent = (
+            "NOT EXISTS (SELECT 1 FROM temp.seen WHERE seen.path = photo.path) "
+            "AND NOT EXISTS (SELECT 1 FROM temp.spared WHERE spared.path = photo.path)"
+        )
         changed = f"missing != ({absent}) AND {where}"
-        query = f"SELECT 1 FROM photo WHERE {changed} LIMIT 1"
+        connection, passed_over = self._store.connection, PassedOver(roots)
+        spared, some = list[tuple[bytes]](), False
         with self._store.faults():
-            found = self._store.connection.execute(query, arguments).fetchone()
-        if found:  # else nobody is kept waiting for a write
+            for path, missing in connection.execute(
+                f"SELECT path, missing FROM photo WHERE {changed}", arguments
+            ):
+                if not missing and os.path.lexists(path) and passed_over(path):
+                    spared.append((path,))
+                else:
+                    some = True
+            connection.executemany("INSERT INTO temp.spared VALUES (?)", spared)
+        self.seen += len(spared)
+        if some:  # else nobody is kept waiting for a write
             with self._store.transaction() as connection:
                 leave(connection, changed, arguments)
                 connection.execute(

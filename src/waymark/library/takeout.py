@@ -6,7 +6,8 @@ Out: which file belongs to which photo; its `Facts`, None for what is missing or
 Takeout names the file after the photo with `.supplemental-metadata` (older ones without), cuts
 what gets longer than 46 UTF-16 units, puts a copy's number at the end, and gives the edited
 version of a photo none of its own. Where the name was cut, or has not the photo's ending,
-several photos may be meant: the title inside tells which.
+several photos may be meant: the title inside tells which. Large and small letters are the same
+where no name is the very same, as the disks that archives are unpacked to take them for that.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -27,6 +29,7 @@ _WORD = ".supplemental-metadata"
 _WORDS = [_WORD[:length] for length in range(len(_WORD), -1, -1)]
 _CUT = range(43, 48)  # UTF-16 units of a name that was cut: 46, and a few are allowed for
 _NUMBERED = re.compile(r"^(.*)\((\d{1,5})\)$", re.DOTALL)
+_HEIC = (".heic", ".heif")  # programs that edit these keep the result as a JPEG
 _EDITED = (
     *("-edited", "-bearbeitet", "-modifié", "-editado", "-editada", "-editat", "-modificato"),
     *("-bewerkt", "-redigerad", "-edytowane", "-muokattu", "-redigeret", "-redigert"),
@@ -52,36 +55,48 @@ class Facts:
 class MetadataNames:
     """The JSON files of a folder, to be found by the photos that they may belong to."""
 
-    def __init__(self, names: Iterable[str]) -> None:
-        self._names: dict[str, list[tuple[str, str]]] = {}  # by all but the number
+    def __init__(self, names: Iterable[str], photos: Iterable[str] = ()) -> None:
+        """Take down the names of a folder's JSON files, and of all that is in it."""
+        plain = Counter(normalize("NFC", photo).casefold() for photo in photos)
+        self._twins = {name for name, count in plain.items() if count > 1}
+        # by all but the number, in small letters
+        self._names: dict[str, list[tuple[str, str, str]]] = {}
         for name in sorted(names):
             base, number = _parted(name)
-            self._names.setdefault(base, []).append((number, name))
+            self._names.setdefault(base.casefold(), []).append((base, number, name))
 
     def of(self, photo: str) -> tuple[str, ...]:
         """Return the files that may belong to a photo, the likeliest first; see `belongs`."""
         if not self._names:
             return ()
-        originals = list(_originals(normalize("NFC", photo)))
-        for name, number in originals:
-            for word in _WORDS:
-                sure = self._called(name + word, number)
-                if sure:
-                    return (sure[0],)
+        name = normalize("NFC", photo)
+        originals = list(_originals(name))
+        # of photos that differ in large and small letters alone, each has what is just its own
+        ways = (True,) if name.casefold() in self._twins else (True, False)
+        for exactly in ways:
+            for name, number in originals:
+                for word in _WORDS:
+                    sure = self._called(name + word, number, exactly=exactly)
+                    if sure:
+                        return (sure[0],)
         found: dict[str, None] = {}
-        for name, number in originals:
-            stem = name.rpartition(".")[0]
-            for base in (stem + word for word in _WORDS if stem):
-                found |= dict.fromkeys(self._called(base, number))
-            for base in _cuts(name):
-                # two that are cut to one name get a number, though the photos have none
-                found |= dict.fromkeys(self._called(base, number or None))
+        for exactly in ways:
+            for name, number in originals:
+                stem = name.rpartition(".")[0]
+                for base in (stem + word for word in _WORDS if stem):
+                    found |= dict.fromkeys(self._called(base, number, exactly=exactly))
+                for base in _cuts(name):
+                    # two that are cut to one name get a number, though the photos have none
+                    found |= dict.fromkeys(self._called(base, number or None, exactly=exactly))
         return tuple(found)
 
-    def _called(self, base: str, number: str | None) -> list[str]:
+    def _called(self, base: str, number: str | None, *, exactly: bool) -> list[str]:
         """Return the files of a name; where the number is None, of any number."""
-        called = self._names.get(base, ())
-        return [name for each, name in called if number is None or each == number]
+        return [
+            name
+            for own, each, name in self._names.get(base.casefold(), ())
+            if (own == base or not exactly) and (number is None or each == number)
+        ]
 
 
 def belongs(photo: str, file: str, title: str | None) -> bool:
@@ -93,9 +108,10 @@ def belongs(photo: str, file: str, title: str | None) -> bool:
         title: the one inside.
     """
     base, number = _parted(file)
+    base = base.casefold()
     called = None if title is None else _plain(title)
     for name, own in _originals(normalize("NFC", photo)):
-        if number == own and base in (name + word for word in _WORDS):
+        if number == own and base in ((name + word).casefold() for word in _WORDS):
             return True
         if called is None:
             continue
@@ -125,10 +141,11 @@ def _originals(photo: str) -> Iterator[tuple[str, str]]:
     for word in _EDITED:
         if plain.lower().endswith(word):
             before = plain[: -len(word)]
-            yield f"{before}{dot}{ending}", number
             inner, copy = _unnumbered(before)
-            if copy and not number:
-                yield f"{inner}{dot}{ending}", copy
+            for each in (f"{dot}{ending}", *_HEIC):
+                yield f"{before}{each}", number
+                if copy and not number:
+                    yield f"{inner}{each}", copy
 
 
 def _unnumbered(stem: str) -> tuple[str, str]:

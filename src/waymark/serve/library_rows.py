@@ -17,6 +17,7 @@ from waymark.library.near import metres
 from waymark.library.store import Store
 from waymark.library.store_query import Filter, Key, Listed, keys, landmarks_of, page, photos
 from waymark.library.store_queue import count_waiting
+from waymark.library.tagged import SHOWN
 
 PAGE = 100  # photos
 _BATCH = 10_000
@@ -130,13 +131,12 @@ def _keys(store: Store, wanted: Filter) -> Iterator[Key]:
 
 
 def _count(store: Store, numbers: Sequence[int], counts: dict[int, int]) -> None:
-    """Add up landmarks of photos."""
+    """Add up landmarks that photos show."""
     if not numbers:
         return
     listed = ",".join(map(str, numbers))  # numbers of ours
     for landmark, count in store.connection.execute(
-        f"SELECT landmark, count(*) FROM photo WHERE id IN ({listed}) AND landmark IS NOT NULL "
-        "GROUP BY landmark"
+        f"SELECT landmark, count(*) FROM photo WHERE id IN ({listed}) AND {SHOWN} GROUP BY landmark"
     ):
         counts[landmark] = counts.get(landmark, 0) + count
 
