@@ -9,33 +9,46 @@ copied, replaced by others, and come back from a backup.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from waymark.library.store_landmark import is_same, landmark_numbered, landmarks_called
+from waymark.library.near import compare
+from waymark.library.store_landmark import (
+    LANDMARK_COLUMNS,
+    is_same,
+    landmark_numbered,
+    landmark_of,
+    landmarks_called,
+)
 
 if TYPE_CHECKING:
     import sqlite3
 
 _COLUMNS = (
     "act, photo, said_at, was_state, was_landmark, was_score, was_confidence, was_evidence, "
-    "state, landmark"
+    "state, landmark, score, confidence, evidence, bundle"
 )
 
 
 def answer_to(connection: sqlite3.Connection, content: bytes) -> dict[str, Any] | None:
     """Return what was said last of a content: state and tag, as columns of `photo`."""
+    names = ("state", "landmark", "score", "confidence", "evidence")
     row = connection.execute(
-        "SELECT state, landmark, was_score, was_confidence, was_evidence FROM review "
-        "WHERE sha256 = ? ORDER BY act DESC, id DESC LIMIT 1",
+        f"SELECT {', '.join(names)} FROM review WHERE sha256 = ? "
+        "ORDER BY act DESC, id DESC LIMIT 1",
         [content],
     ).fetchone()
-    if row is None:
-        return None
-    state, landmark, *sure = row
-    if state == "corrected":
-        sure = [1.0, 1.0, "person"]
-    names = ("state", "landmark", "score", "confidence", "evidence")
-    return dict(zip(names, (state, landmark, *sure), strict=True))
+    return None if row is None else dict(zip(names, row, strict=True))
+
+
+def was_heard(connection: sqlite3.Connection, content: bytes, bundle: str) -> bool:
+    """Say whether a bundle had recognised a content when something was said of it last."""
+    row = connection.execute(
+        "SELECT 1 FROM review WHERE sha256 = ? AND bundle = ? "
+        "AND act = (SELECT max(act) FROM review WHERE sha256 = ?)",
+        [content, bundle, content],
+    ).fetchone()
+    return row is not None
 
 
 def rejected(connection: sqlite3.Connection, content: bytes) -> set[int]:
@@ -64,3 +77,31 @@ def pass_on(connection: sqlite3.Connection, old: bytes, new: bytes) -> None:
         "ORDER BY id",
         [new, old, new],
     )
+
+
+def copies(connection: sqlite3.Connection, photo: int) -> list[int]:
+    """Return a photo and those of the same content, as far as they can be read."""
+    found = connection.execute(
+        "SELECT id FROM photo WHERE error IS NULL "
+        "AND (id = ? OR sha256 = (SELECT sha256 FROM photo WHERE id = ?)) ORDER BY id",
+        [photo, photo],
+    )
+    return [number for (number,) in found]
+
+
+def put_tag(connection: sqlite3.Connection, photo: int, tag: Sequence[Any]) -> None:
+    """Give a photo a state, a landmark, score, confidence and evidence, and compare its GPS."""
+    connection.execute(
+        "UPDATE photo SET state = ?, landmark = ?, score = ?, confidence = ?, evidence = ?, "
+        "pending = 1 WHERE id = ?",
+        [*tag, photo],
+    )
+    row = connection.execute(
+        f"SELECT photo.lat, photo.lon, {LANDMARK_COLUMNS} FROM photo "
+        "JOIN landmark ON landmark.id = photo.landmark WHERE photo.id = ?",
+        [photo],
+    ).fetchone()
+    says = None
+    if row is not None and row[0] is not None:
+        says = compare((row[0], row[1]), landmark_of(row[2:]))
+    connection.execute("UPDATE photo SET gps_says = ? WHERE id = ?", [says, photo])

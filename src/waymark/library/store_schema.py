@@ -170,12 +170,27 @@ _STALE = """
 CREATE TABLE stale (moment INTEGER PRIMARY KEY);
 """
 
+# All copies get what was said of one, so an answer has a tag of its own, and the bundle that had
+# been heard. A photo that cannot be read has none.
+_SAID = """
+ALTER TABLE review ADD COLUMN score REAL;
+ALTER TABLE review ADD COLUMN confidence REAL;
+ALTER TABLE review ADD COLUMN evidence TEXT;
+ALTER TABLE review ADD COLUMN bundle TEXT;
+UPDATE review SET score = was_score, confidence = was_confidence, evidence = was_evidence;
+UPDATE review SET score = 1.0, confidence = 1.0, evidence = 'person' WHERE state = 'corrected';
+UPDATE review SET bundle = (SELECT bundle FROM photo WHERE photo.id = review.photo
+  AND photo.sha256 = review.sha256 AND photo.state = review.state);
+UPDATE photo SET state = 'new', landmark = NULL, score = NULL, confidence = NULL, evidence = NULL,
+  gps_says = NULL WHERE error IS NOT NULL AND state != 'new';
+"""
+
 
 def migrations() -> tuple[str, ...]:
     """Return the SQL of each version, oldest first."""
     from waymark.library.journal_schema import FOLLOWED, JOURNAL
 
-    return (_TAGS, JOURNAL, _CONFIDENCE, FOLLOWED, _LANDMARKS, _ANSWERS, _STALE)
+    return (_TAGS, JOURNAL, _CONFIDENCE, FOLLOWED, _LANDMARKS, _ANSWERS, _STALE, _SAID)
 
 
 def migrate(connection: sqlite3.Connection) -> None:

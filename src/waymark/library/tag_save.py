@@ -21,7 +21,7 @@ from waymark.library.beside import Beside
 from waymark.library.near import compare
 from waymark.library.scan import Found
 from waymark.library.store import Store, now
-from waymark.library.store_answers import answer_to, pass_on, rejected
+from waymark.library.store_answers import answer_to, pass_on, rejected, was_heard
 from waymark.library.store_landmark import landmark_numbered
 from waymark.library.store_moments import leave
 from waymark.library.tag_plan import fits
@@ -204,9 +204,9 @@ class Saver:
     ) -> dict[str, Any]:
         """Return the columns that follow from what a person said of the picture.
 
-        An answer stays. But where a tag was rejected and another landmark is found now, such as
-        one taught since, that is new; what was rejected is never named again, nor brought back
-        by neighbours.
+        An answer stays. But where a tag was rejected and a bundle that was not heard then finds
+        another landmark, such as one taught since, that is new; what was rejected is never named
+        again, nor brought back by neighbours.
         """
         content = values["sha256"]
         if own is not None and own["sha256"] not in (None, content):
@@ -217,7 +217,7 @@ class Saver:
         if said is None or said["state"] != "rejected":
             return said or {}
         no = rejected(connection, content)
-        if values["landmark"] is None:
+        if values["landmark"] is None or was_heard(connection, content, values["bundle"]):
             return said
         if values["landmark"] in no:
             return {"state": "rejected"}
