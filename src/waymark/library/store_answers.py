@@ -1,15 +1,17 @@
 """What a person said of a photo, wherever the photo is now.
 
-In:  hashes of contents.
+In:  what contents are known by.
 Out: the answers in the table `review`.
 
 An answer belongs to a content, not to a path or a row: photos are moved, renamed, swapped,
-copied, replaced by others, and come back from a backup.
+copied, replaced by others, and come back from a backup. A content is known by the hash of its
+file; by that of its pixels, which stays when programs write beside them in the file; and, of a
+RAW file or the JPEG that lay beside one, by the RAW file's mark.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from waymark.library.near import compare
@@ -24,6 +26,8 @@ from waymark.library.store_landmark import (
 if TYPE_CHECKING:
     import sqlite3
 
+KNOWN_BY = ("sha256", "picture", "raw_mark")
+"""Columns of `photo` and `review`; what is equal in one of them is one content."""
 _COLUMNS = (
     "act, photo, said_at, was_state, was_landmark, was_score, was_confidence, was_evidence, "
     "state, landmark, score, confidence, evidence, bundle"
@@ -66,27 +70,55 @@ def rejected(connection: sqlite3.Connection, content: bytes) -> set[int]:
     return found
 
 
-def pass_on(connection: sqlite3.Connection, old: bytes, new: bytes) -> None:
-    """Let what was said of one content hold for another one that shows the same picture.
+def note(connection: sqlite3.Connection, content: bytes, known: Mapping[str, Any]) -> None:
+    """Note by what else a content is known, where answers to it do not say so yet."""
+    for name in KNOWN_BY[1:]:
+        if known[name]:
+            connection.execute(
+                f"UPDATE review SET {name} = ? WHERE sha256 = ? AND {name} IS NULL",
+                [known[name], content],
+            )
+
+
+def take_over(connection: sqlite3.Connection, known: Mapping[str, Any]) -> bool:
+    """Let what was said of a content hold for its file as it is now, or for the pair's other half.
 
     Of the two, what was said last counts.
+
+    Args:
+        connection: inside a transaction.
+        known: of the file, the columns of `KNOWN_BY`.
+
+    Returns:
+        Whether anything was said that was not known of this file.
     """
-    connection.execute(
-        f"INSERT INTO review ({_COLUMNS}, sha256) SELECT {_COLUMNS}, ? FROM review "
-        "WHERE sha256 = ? AND act > (SELECT coalesce(max(act), 0) FROM review WHERE sha256 = ?) "
-        "ORDER BY id",
-        [new, old, new],
+    content, picture, mark = (known[name] or None for name in KNOWN_BY)
+    done = connection.execute(
+        f"INSERT INTO review ({_COLUMNS}, {', '.join(KNOWN_BY)}) SELECT {_COLUMNS}, ?, ?, ? "
+        "FROM review WHERE id IN (SELECT max(id) FROM review WHERE (picture = ? OR raw_mark = ?) "
+        "AND act > (SELECT coalesce(max(act), 0) FROM review WHERE sha256 = ?) "
+        "GROUP BY act, bundle) ORDER BY id",
+        [content, picture, mark, picture, mark, content],
     )
+    return done.rowcount > 0
 
 
 def copies(connection: sqlite3.Connection, photo: int) -> list[int]:
     """Return a photo and those of the same content, as far as they can be read."""
-    found = connection.execute(
-        "SELECT id FROM photo WHERE error IS NULL "
-        "AND (id = ? OR sha256 = (SELECT sha256 FROM photo WHERE id = ?)) ORDER BY id",
-        [photo, photo],
-    )
-    return [number for (number,) in found]
+    waiting: list[tuple[str, Any]] = [("id", photo)]
+    asked, found = set(waiting), set[int]()
+    while waiting:
+        name, value = waiting.pop()
+        rows = connection.execute(
+            f"SELECT id, error IS NULL, {', '.join(KNOWN_BY)} FROM photo WHERE {name} = ?", [value]
+        )
+        for number, is_read, *known in rows:
+            if is_read:
+                found.add(number)
+            more = {pair for pair in zip(KNOWN_BY, known, strict=True) if pair[1]} - asked
+            asked |= more
+            waiting += more
+    return sorted(found)
 
 
 def put_tag(connection: sqlite3.Connection, photo: int, tag: Sequence[Any]) -> None:

@@ -4,8 +4,8 @@ In:  a `Store` and the numbers of photos.
 Out: states in the table `photo`, and each step in `review`, so that the last act can be undone;
      the numbers of the photos that changed.
 
-What is said of a photo is said of its content: copies of it take over its tag, too. Of a photo
-that cannot be read nothing can be said.
+What is said of a photo is said of its content (see `store_answers`): copies get its tag, too.
+Of a photo that cannot be read nothing can be said.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from waymark.errors import LibraryError, UnknownName
 from waymark.gazetteer import Landmark, load_gazetteer
-from waymark.library.store_answers import copies, put_tag
+from waymark.library.store_answers import KNOWN_BY, copies, put_tag
 
 if TYPE_CHECKING:
     import sqlite3
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from waymark.library.tagged import State
 
 _TAG = "state, landmark, score, confidence, evidence"
-_NAMED = "sha256, bundle"
+_NAMED = f"bundle, {', '.join(KNOWN_BY)}"
 # a photo of the same content that came later: the act says nothing of that row itself
 _COPY = (
     "(sha256 IS NOT NULL AND NOT EXISTS (SELECT 1 FROM review WHERE review.sha256 = photo.sha256 "

@@ -185,12 +185,25 @@ UPDATE photo SET state = 'new', landmark = NULL, score = NULL, confidence = NULL
   gps_says = NULL WHERE error IS NOT NULL AND state != 'new';
 """
 
+# A content is also known by its picture and, RAW or JPEG of a pair, by the RAW file. The picture
+# was of the colours alone before, which unlike photos may share.
+_KNOWN_BY = """
+ALTER TABLE photo ADD COLUMN raw_mark BLOB;  -- of the RAW file, its own or that of the pair
+ALTER TABLE review ADD COLUMN picture BLOB;
+ALTER TABLE review ADD COLUMN raw_mark BLOB;
+UPDATE photo SET picture = NULL WHERE picture IS NOT NULL;
+CREATE INDEX photo_picture ON photo (picture) WHERE picture IS NOT NULL;
+CREATE INDEX photo_raw_mark ON photo (raw_mark) WHERE raw_mark IS NOT NULL;
+CREATE INDEX review_picture ON review (picture, act) WHERE picture IS NOT NULL;
+CREATE INDEX review_raw_mark ON review (raw_mark, act) WHERE raw_mark IS NOT NULL;
+"""
+
 
 def migrations() -> tuple[str, ...]:
     """Return the SQL of each version, oldest first."""
     from waymark.library.journal_schema import FOLLOWED, JOURNAL
 
-    return (_TAGS, JOURNAL, _CONFIDENCE, FOLLOWED, _LANDMARKS, _ANSWERS, _STALE, _SAID)
+    return (_TAGS, JOURNAL, _CONFIDENCE, FOLLOWED, _LANDMARKS, _ANSWERS, _STALE, _SAID, _KNOWN_BY)
 
 
 def migrate(connection: sqlite3.Connection) -> None:
