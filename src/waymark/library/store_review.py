@@ -25,11 +25,6 @@ if TYPE_CHECKING:
 
 _TAG = "state, landmark, score, confidence, evidence"
 _NAMED = f"bundle, {', '.join(KNOWN_BY)}"
-# a photo of the same content that came later: the act says nothing of that row itself
-_COPY = (
-    "(sha256 IS NOT NULL AND NOT EXISTS (SELECT 1 FROM review WHERE review.sha256 = photo.sha256 "
-    "AND act = ? AND review.photo = photo.id))"
-)
 
 
 def say(store: Store, photos: Iterable[int], state: State) -> list[int]:
@@ -107,21 +102,24 @@ def undo(store: Store) -> list[int]:
         if act is None:
             return []
         rows = connection.execute(
-            "SELECT was_state, was_landmark, was_score, was_confidence, was_evidence, photo, "
-            "sha256 FROM review WHERE act = ? ORDER BY id DESC",
+            "SELECT sha256, photo, was_state, was_landmark, was_score, was_confidence, "
+            "was_evidence FROM review WHERE act = ? ORDER BY id",
             [act],
         ).fetchall()
+        contents: dict[bytes | None, dict[int, Sequence[Any]]] = {}
+        for content, photo, *was in rows:
+            contents.setdefault(content, {}).setdefault(photo, was)
         changed = set[int]()
-        for *was, photo, content in rows:
-            found = connection.execute(
-                f"SELECT id FROM photo WHERE sha256 IS ? AND (id = ? OR {_COPY}) AND error IS NULL",
-                [content, photo, act],
-            ).fetchall()
-            for (number,) in found:
-                changed.add(number)
-                put_tag(connection, number, was)
+        for content, before in contents.items():
+            later = next(iter(before.values()))  # copies that came since are as one was
+            for (number,) in connection.execute(
+                "SELECT id FROM photo WHERE sha256 IS ? AND error IS NULL", [content]
+            ).fetchall():
+                if content is not None or number in before:
+                    put_tag(connection, number, before.get(number, later))
+                    changed.add(number)
         connection.execute("DELETE FROM review WHERE act = ?", [act])
-        return sorted(changed or {photo for *_, photo, _ in rows})
+        return sorted(changed or {photo for _, photo, *_ in rows})
 
 
 def _next_act(connection: sqlite3.Connection) -> int:

@@ -195,6 +195,7 @@ UPDATE photo SET picture = NULL WHERE picture IS NOT NULL;
 CREATE INDEX photo_picture ON photo (picture) WHERE picture IS NOT NULL;
 CREATE INDEX photo_raw_mark ON photo (raw_mark) WHERE raw_mark IS NOT NULL;
 CREATE INDEX review_picture ON review (picture, act) WHERE picture IS NOT NULL;
+CREATE INDEX review_no_picture ON review (sha256) WHERE picture IS NULL;
 CREATE INDEX review_raw_mark ON review (raw_mark, act) WHERE raw_mark IS NOT NULL;
 """
 
