@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import struct
 from io import BytesIO
@@ -111,6 +112,30 @@ def test_a_raw_file_brings_its_answer_to_its_jpeg(home: Any) -> None:
     still.write_bytes(content)
     home.tag()
     assert home.said()["j/1.jpg"][0] == "not-a-landmark"
+
+
+@pytest.mark.parametrize("paired", [True, False])
+def test_halves_with_answers_of_their_own_keep_them(home: Any, *, paired: bool) -> None:
+    """When their names are exchanged, for a while or for good, or they meet for the first time."""
+    still, other = home.photo("1.jpg", 5), home.photo("2.jpg", 6)
+    raws = [home.folder / "1.nef", home.folder / ("2.nef" if paired else "3.nef")]
+    for raw, content in zip(raws, (RED, BLUE), strict=True):
+        raw.write_bytes(content)
+    home.tag()
+    home.store.correct(home.number("1.jpg"), "landmark-3")
+    home.store.not_a_landmark([home.number("2.jpg" if paired else "3.nef")])
+    before = home.said()["1.jpg"], home.said()["2.jpg" if paired else "3.nef"]
+    still.rename(home.folder / "x.jpg")
+    raws[0].rename(home.folder / "0.nef")
+    raws[1].rename(home.folder / "x.nef")
+    other.unlink()
+    for _ in range(2):
+        home.tag()
+        assert home.said() == {"0.nef": before[0], "x.jpg": before[0]}
+        os.utime(home.folder / "x.jpg", (5, 5))
+    (home.folder / "x.jpg").rename(home.folder / "y.jpg")
+    home.tag()
+    assert home.said() == {"0.nef": before[0], "x.nef": before[1], "y.jpg": before[0]}
 
 
 def test_pairs_of_before_get_their_marks(home: Any) -> None:

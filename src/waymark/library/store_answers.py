@@ -71,19 +71,28 @@ def rejected(connection: sqlite3.Connection, content: bytes) -> set[int]:
 
 
 def note(connection: sqlite3.Connection, content: bytes, known: Mapping[str, Any]) -> None:
-    """Note by what else a content is known, where answers to it do not say so yet."""
-    for name in KNOWN_BY[1:]:
-        if known[name]:
-            connection.execute(
-                f"UPDATE review SET {name} = ? WHERE sha256 = ? AND {name} IS NULL",
-                [known[name], content],
-            )
+    """Note by what else a content is known, where answers to it do not say so yet.
+
+    A RAW file of which something was said apart has an answer of its own.
+    """
+    if known["picture"]:
+        connection.execute(
+            "UPDATE review SET picture = ? WHERE sha256 = ? AND picture IS NULL",
+            [known["picture"], content],
+        )
+    if known["raw_mark"]:
+        connection.execute(
+            "UPDATE review SET raw_mark = ? WHERE sha256 = ? AND raw_mark IS NULL "
+            "AND NOT EXISTS (SELECT 1 FROM review WHERE raw_mark = ?)",
+            [known["raw_mark"], content, known["raw_mark"]],
+        )
 
 
 def take_over(connection: sqlite3.Connection, known: Mapping[str, Any]) -> bool:
     """Let what was said of a content hold for its file as it is now, or for the pair's other half.
 
-    Of the two, what was said last counts.
+    Of the two, what was said last counts; but halves that only meet now, each with an answer of
+    its own, keep these: names make them a pair, and names are used again.
 
     Args:
         connection: inside a transaction.
@@ -93,12 +102,20 @@ def take_over(connection: sqlite3.Connection, known: Mapping[str, Any]) -> bool:
         Whether anything was said that was not known of this file.
     """
     content, picture, mark = (known[name] or None for name in KNOWN_BY)
+    asked = mark
+    if mark is not None:
+        answers, together = connection.execute(
+            "SELECT count(*), coalesce(sum(raw_mark IS ?), 0) FROM review WHERE sha256 = ?",
+            [mark, content],
+        ).fetchone()
+        if answers and not together:
+            asked = None
     done = connection.execute(
         f"INSERT INTO review ({_COLUMNS}, {', '.join(KNOWN_BY)}) SELECT {_COLUMNS}, ?, ?, ? "
         "FROM review WHERE id IN (SELECT max(id) FROM review WHERE (picture = ? OR raw_mark = ?) "
         "AND act > (SELECT coalesce(max(act), 0) FROM review WHERE sha256 = ?) "
         "GROUP BY act, bundle) ORDER BY id",
-        [content, picture, mark, picture, mark, content],
+        [content, picture, mark, picture, asked, content],
     )
     return done.rowcount > 0
 

@@ -231,7 +231,7 @@ class Saver:
             and own["sha256"] not in (None, content)
             and columns.looks_the_same(own, values)
         ):
-            note(connection, own["sha256"], {"picture": values["picture"], "raw_mark": None})
+            note(connection, own["sha256"], {**values, "raw_mark": None})
         is_news = take_over(connection, values)
         said = answer_to(connection, content)
         if said is None:
