@@ -228,10 +228,11 @@ def _picture(image: Image) -> bytes:
     It is of how often each value is there, and of the sums of rows and columns, from whichever
     end and in whichever order these come first.
     """
-    pixels = np.asarray(image)
     counts = np.array(image.histogram(), dtype="<u4")
-    sums = [pixels.sum(axis=axis, dtype="<u4") for axis in (0, 1)]
-    sides = sorted(min(side.tobytes(), side[::-1].tobytes()) for side in sums)
+    rows = np.asarray(image).reshape(image.height, -1)  # colours beside each other: summed faster
+    down = rows.sum(axis=0, dtype="<u4").reshape(image.width, -1).sum(axis=1, dtype="<u4")
+    along = rows.sum(axis=1, dtype="<u4")
+    sides = sorted(min(side.tobytes(), side[::-1].tobytes()) for side in (down, along))
     return blake2b(b"".join((counts.tobytes(), *sides)), digest_size=16).digest()
 
 
