@@ -43,7 +43,7 @@ def photo(path: str | bytes = "/a.jpg", **changes: Any) -> Listed:
         "confidence": 0.81, "taken": datetime(2024, 5, 17, 18, 30), "unknown_score": 0.1,
         "evidence": "photo",
         "state": "new", "gps": None, "gps_from": None, "gps_says": None,
-        "guesses": (("=tower", 0.9),), "error": None, "bundle": "0" * 12, "key": (0, 1),
+        "guesses": ((TOWER, 0.9),), "error": None, "bundle": "0" * 12, "key": (0, 1),
     }  # fmt: skip
     return Listed(**values | changes)
 

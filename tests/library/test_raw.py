@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import subprocess
 from datetime import datetime, timedelta, timezone
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from waymark.library.raw import Preview, raw_kind, read_preview
-from waymark.library.tag_read import read_one
+from waymark.library.tag_read import raw_mark, read_one
 from waymark.preprocess import Preprocess
 
 TAKEN = b"2024:05:17 18:30:00\0"
@@ -268,28 +269,18 @@ def test_directories_in_circles_end() -> None:
     assert read_preview(bytes(data)).jpeg is None
 
 
-@pytest.mark.parametrize("raw_first", [True, False])
-def test_raw_and_jpeg_share_what_was_said(home: Any, *, raw_first: bool) -> None:
-    """Of either alone, when the other comes and it goes; the row stays."""
-    jpeg_file = home.photo("a.jpg", 0)
-    raw_file = home.folder / "a.NEF"
-    raw = make_nef(jpeg(320, 240), jpeg(80, 60))
-    if raw_first:
-        jpeg_file.unlink()
-        raw_file.write_bytes(raw)
-    home.tag()
-    (first,) = home.listed().values()
-    home.store.correct(first.id, "landmark-3")
-    home.photo("a.jpg", 0)
-    raw_file.write_bytes(raw)
-    home.tag()
-    assert home.said() == {"a.jpg": ("corrected", "landmark-3")}
-    jpeg_file.unlink()
-    report = home.tag()
-
-    assert (report.missing, home.rows()) == (0, 1)
-    assert home.said() == {"a.NEF": ("corrected", "landmark-3")}
-    assert home.number("a.NEF") == first.id
+def test_a_mark_is_of_both_ends(tmp_path: Path) -> None:
+    """And of the size; what cannot be read has none."""
+    marks = set()
+    for middle, end in ((b"", b"x"), (b"", b"y"), (b".", b"x")):
+        path = tmp_path / "a.nef"
+        path.write_bytes(bytes(100_000) + middle + bytes(100_000) + end)
+        marks.add(raw_mark(os.fsencode(path)))
+    assert len(marks) == 3
+    assert {len(mark) for mark in marks} == {16}
+    os.mkfifo(tmp_path / "b.nef")
+    for name in ("b.nef", "none.nef", ""):
+        assert raw_mark(os.fsencode(tmp_path / name)) == b""
 
 
 def test_a_raw_file_is_tried_again_under_a_name_that_says_what_it_is(home: Any) -> None:

@@ -95,11 +95,16 @@ def test_a_filter_leaves_all_of_it_that_nobody_looked_at(tmp_path: Path) -> None
         assert queue_numbers(store, Filter(missing=True), limit=2) == [2, 1]
 
 
-def test_what_fails_has_no_landmark_but_may_have_a_name_in_a_filter(tmp_path: Path) -> None:
-    """Two conditions of a filter both hold."""
+def test_what_fails_shows_no_landmark(tmp_path: Path) -> None:
+    """Two conditions of a filter both hold; what an old library has of such a photo is no tag."""
     with stocked(tmp_path, [{}, {"error": "damaged"}]) as store:
-        wanted = Filter(landmark="tower", failed=True)
-        assert [number for _, number in keys(store, wanted)] == [2]
+        for wanted, found in (
+            (Filter(failed=True), [2]),
+            (Filter(failed=True, state="new"), [2]),
+            (Filter(landmark="tower"), [1]),
+            (Filter(landmark="tower", failed=True), []),
+        ):
+            assert [number for _, number in keys(store, wanted)] == found
 
 
 def test_many_are_corrected_as_one_act(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from waymark.library.tag_claims import Claims
 
@@ -169,6 +170,61 @@ def test_rows_of_before_are_compared_by_what_the_network_said(home: Any, tool: A
     subprocess.run(command, check=True, capture_output=True)
     home.photo("b.jpg", 2)
 
+    home.tag()
+    assert [state for state, _ in home.said().values()] == ["corrected", "new"]
+
+
+@pytest.mark.parametrize("copy", ["a.jpg", "z.jpg"])
+def test_all_files_of_a_picture_have_its_answer(home: Any, copy: str) -> None:
+    """Edited and copied before the library hears of it, whichever is read first."""
+    path = home.photo("m.jpg", 0, taken="2020:01:01 10:00:00")
+    home.tag()
+    say(home, "m.jpg", "corrected")
+    home.photo("m.jpg", 0, taken="2021:01:01 10:00:00")
+    shutil.copy(path, home.folder / copy)
+
+    home.tag()
+    assert home.said() == dict.fromkeys(("m.jpg", copy), ("corrected", "landmark-3"))
+    say(home, copy, "not-a-landmark")
+    home.photo("other.jpg", 0, taken="2020:01:01 10:00:00")
+    home.tag()
+    assert {state for state, _ in home.said().values()} == {"not-a-landmark"}
+    home.store.approve([home.number("other.jpg")])
+    assert {state for state, _ in home.said().values()} == {"approved"}
+    home.store.undo_review()
+    home.store.undo_review()
+    assert set(home.said().values()) == {("corrected", "landmark-3")}
+
+
+@pytest.mark.parametrize("by_other", [True, False])
+def test_a_file_may_be_renamed_edited_and_cut_at_once(
+    home: Any, all_known: Callable[..., Any], *, by_other: bool
+) -> None:
+    """And recognised by another bundle meanwhile."""
+    path = home.photo("a.jpg", 0, taken="2020:01:01 10:00:00")
+    home.tag()
+    say(home, "a.jpg", "corrected")
+    path.write_bytes(path.read_bytes()[:-200])
+    bundle = {"bundle": all_known(1)} if by_other else {}
+    for _ in range(2):
+        assert home.tag(**bundle).failed == 1
+    path.unlink()
+    home.photo("b.jpg", 0, taken="2021:01:01 10:00:00")
+
+    home.tag(**bundle)
+    assert home.said() == {"b.jpg": ("corrected", "landmark-3")}
+
+
+def test_as_many_dots_of_a_colour_are_not_the_same_picture(home: Any) -> None:
+    """Codes and drawings have few colours, and often equally much of each."""
+    for number, place in enumerate(((8, 8, 24, 24), (16, 8, 32, 24))):
+        image = Image.new("RGB", (90, 70), "white")
+        image.paste("black", place)
+        image.save(home.folder / f"{number}.png")
+    home.tag()
+    say(home, "0.png", "corrected")
+
+    assert [state for state, _ in home.said().values()] == ["corrected", "new"]
     home.tag()
     assert [state for state, _ in home.said().values()] == ["corrected", "new"]
 

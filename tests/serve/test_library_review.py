@@ -140,6 +140,32 @@ def test_copies_are_told(stocked: Callable[..., Path], opened: Callable[..., Any
         assert client.post("/api/v1/library/undo").json()["photos"] == [1, 3]
 
 
+def test_a_bulk_approval_tells_what_was_agreed_to(
+    stocked: Callable[..., Path], opened: Callable[..., Any]
+) -> None:
+    """A copy that is less sure follows, and is not among the count."""
+    same = {"sha256": b"x" * 32}
+    sure, unsure = same | {"score": 0.97}, same | {"score": 0.3}
+    file = stocked(("a.jpg", EIFFEL, sure), ("b.jpg", PETRA, unsure))
+    with opened(library=file) as client:
+        form = {"score": "0.9", "expected": "1"}
+        assert client.post("/api/v1/library/approve-above", data=form).json()["changed"] == 1
+        assert states(file) == [("approved", "eiffel_tower")] * 2
+        assert client.post("/api/v1/library/undo").json()["photos"] == [1, 2]
+
+
+def test_a_photo_that_cannot_be_read_is_not_spoken_of(
+    stocked: Callable[..., Path], opened: Callable[..., Any]
+) -> None:
+    """Refused, with what to do; beside others it is left out."""
+    file = stocked(("a.jpg", None, {"error": "cut short"}), ("b.jpg", EIFFEL, {}))
+    with opened(library=file) as client:
+        answer = said(client, "not-a-landmark", "1")
+        assert (answer.status_code, answer.json()["error"]["code"]) == (409, "unreadable")
+        assert said(client, "approved", "1,2").json()["photos"] == [2]
+    assert states(file) == [("new", None), ("approved", "eiffel_tower")]
+
+
 def test_a_filter_has_a_queue_of_its_own(client: TestClient) -> None:
     """By the API: the unknown photo too, and what is left counts that queue alone."""
 

@@ -4,18 +4,18 @@ In:  a `Store` and the numbers of photos.
 Out: states in the table `photo`, and each step in `review`, so that the last act can be undone;
      the numbers of the photos that changed.
 
-What is said of a photo is said of its content: copies of it follow.
+What is said of a photo is said of its content (see `store_answers`): copies get its tag, too.
+Of a photo that cannot be read nothing can be said.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from waymark.errors import LibraryError, UnknownName
 from waymark.gazetteer import Landmark, load_gazetteer
-from waymark.library.near import compare
-from waymark.library.store_landmark import LANDMARK_COLUMNS, landmark_of
+from waymark.library.store_answers import KNOWN_BY, copies, put_tag
 
 if TYPE_CHECKING:
     import sqlite3
@@ -23,52 +23,44 @@ if TYPE_CHECKING:
     from waymark.library.store import Store
     from waymark.library.tagged import State
 
-_SETS = "state = ?, landmark = ?, score = ?, confidence = ?, evidence = ?"
-# a photo of the same content that came later: the act says nothing of that row itself
-_COPY = (
-    "(sha256 IS NOT NULL AND NOT EXISTS (SELECT 1 FROM review WHERE review.sha256 = photo.sha256 "
-    "AND act = ? AND review.photo = photo.id))"
-)
+_TAG = "state, landmark, score, confidence, evidence"
+_NAMED = f"bundle, {', '.join(KNOWN_BY)}"
 
 
 def say(store: Store, photos: Iterable[int], state: State) -> list[int]:
     """Set the state of photos; `approved` only where there is a tag to approve.
 
     Returns:
-        The photos whose state changed, copies included.
+        The photos that changed, copies included.
 
     Raises:
-        LibraryError: no such photo.
+        LibraryError: no such photo, or none of them can be read.
     """
     with store.transaction() as connection:
-        act = _next_act(connection)
-        return [row[0] for row in _rows(connection, photos) if _set(connection, act, row, state)]
+        return _say(connection, photos, state)
 
 
 def approve_above(store: Store, score: float, photos: Iterable[int] | None = None) -> list[int]:
-    """Approve the new tags of at least a confidence, as one act; return their photos.
+    """Approve the new tags of at least a confidence, as one act.
 
     Args:
         store: the library.
         score: 0 to 1.
         photos: only these; None is the whole library.
+
+    Returns:
+        Their photos. Copies of these are approved too, whatever they were taken for, and not
+        among them if they are less sure or not in `photos`; of copies that differ, the surest
+        one's tag is approved.
     """
     wanted = "state = 'new' AND landmark IS NOT NULL AND confidence >= ? AND missing = 0"
     with store.transaction() as connection:
-        act = _next_act(connection)
-        if photos is None:
-            found = connection.execute(f"SELECT id FROM photo WHERE {wanted}", [score])
-            numbers = [number for (number,) in found]
-        else:
-            numbers = [
-                number
-                for each in photos
-                for (number,) in connection.execute(
-                    f"SELECT id FROM photo WHERE id = ? AND {wanted}", [each, score]
-                )
-            ]
-        rows = _rows(connection, numbers)
-        return [row[0] for row in rows if _set(connection, act, row, "approved")]
+        query = f"SELECT id, confidence FROM photo WHERE {wanted} AND error IS NULL"
+        found = dict(connection.execute(query, [score]))
+        numbers = found if photos is None else {each for each in photos if each in found}
+        surest = sorted(numbers, key=lambda number: (-found[number], number))
+        changed = set(_say(connection, surest, "approved"))
+        return sorted(changed.intersection(numbers))
 
 
 def correct(store: Store, photos: int | Iterable[int], landmark: str | Landmark) -> list[int]:
@@ -95,12 +87,8 @@ def correct(store: Store, photos: int | Iterable[int], landmark: str | Landmark)
         )
     with store.transaction() as connection:
         (number,) = store.landmark_ids([record])
-        act = _next_act(connection)
-        return [
-            row[0]
-            for row in _rows(connection, [photos] if isinstance(photos, int) else photos)
-            if _set(connection, act, row, "corrected", number=number, landmark=record)
-        ]
+        numbers = [photos] if isinstance(photos, int) else photos
+        return _say(connection, numbers, "corrected", (number, 1.0, 1.0, "person"))
 
 
 def undo(store: Store) -> list[int]:
@@ -114,22 +102,24 @@ def undo(store: Store) -> list[int]:
         if act is None:
             return []
         rows = connection.execute(
-            "SELECT was_state, was_landmark, was_score, was_confidence, was_evidence, photo, "
-            "sha256 FROM review WHERE act = ? ORDER BY id DESC",
+            "SELECT sha256, photo, was_state, was_landmark, was_score, was_confidence, "
+            "was_evidence FROM review WHERE act = ? ORDER BY id",
             [act],
         ).fetchall()
+        contents: dict[bytes | None, dict[int, Sequence[Any]]] = {}
+        for content, photo, *was in rows:
+            contents.setdefault(content, {}).setdefault(photo, was)
         changed = set[int]()
-        for *was, photo, content in rows:
-            found = connection.execute(
-                f"UPDATE photo SET {_SETS}, pending = 1 WHERE sha256 IS ? AND (id = ? OR {_COPY}) "
-                "AND (error IS NULL OR ? IS NULL) RETURNING id",
-                [*was, content, photo, act, was[1]],
-            ).fetchall()
-            for (number,) in found:
-                changed.add(number)
-                _compare(connection, number)
+        for content, before in contents.items():
+            later = next(iter(before.values()))  # copies that came since are as one was
+            for (number,) in connection.execute(
+                "SELECT id FROM photo WHERE sha256 IS ? AND error IS NULL", [content]
+            ).fetchall():
+                if content is not None or number in before:
+                    put_tag(connection, number, before.get(number, later))
+                    changed.add(number)
         connection.execute("DELETE FROM review WHERE act = ?", [act])
-        return sorted(changed or {photo for *_, photo, _ in rows})
+        return sorted(changed or {photo for _, photo, *_ in rows})
 
 
 def _next_act(connection: sqlite3.Connection) -> int:
@@ -137,65 +127,56 @@ def _next_act(connection: sqlite3.Connection) -> int:
     return int(last) + 1
 
 
-def _rows(connection: sqlite3.Connection, photos: Iterable[int]) -> Iterator[tuple[Any, ...]]:
-    """Yield the rows of photos and of their copies, each once."""
-    seen: set[int] = set()
-    columns = "id, state, landmark, score, confidence, evidence, sha256"
+def _say(
+    connection: sqlite3.Connection,
+    photos: Iterable[int],
+    state: State,
+    tag: Sequence[Any] | None = None,
+) -> list[int]:
+    """Say one thing of photos, as one act; `tag` is that of each photo unless one is given."""
+    from waymark.library.store import now
+
+    act, at = _next_act(connection), now()
+    changed, done, unread = list[int](), set[int](), None
     for number in photos:
-        if number in seen:
+        if number in done:
             continue
-        found = connection.execute("SELECT sha256 FROM photo WHERE id = ?", [number]).fetchone()
-        if found is None:
+        row = connection.execute(
+            f"SELECT error IS NULL, {_TAG} FROM photo WHERE id = ?", [number]
+        ).fetchone()
+        if row is None:
             raise LibraryError(f"the library has no photo number {number}; list them again.")
-        rows = connection.execute(
-            f"SELECT {columns} FROM photo WHERE id = ? OR (sha256 = ? AND sha256 IS NOT NULL) "
-            "ORDER BY id",
-            [number, found[0]],
-        ).fetchall()
-        for row in rows:
-            if row[0] not in seen:
-                seen.add(row[0])
-                yield row
+        is_read, _, *own = row
+        if not is_read:
+            unread = number
+            continue
+        said = [state, *(own if tag is None else tag)]
+        if state == "approved" and said[1] is None:
+            continue
+        for each in copies(connection, number):
+            done.add(each)
+            if _set(connection, act, each, said, at):
+                changed.append(each)
+    if unread is not None and not done:
+        raise LibraryError(
+            f"photo number {unread} cannot be read, so nothing can be said of it; "
+            "`waymark library list --failed` says why."
+        )
+    return changed
 
 
 def _set(
-    connection: sqlite3.Connection,
-    act: int,
-    row: tuple[Any, ...],
-    state: State,
-    *,
-    number: int | None = None,
-    landmark: Landmark | None = None,
+    connection: sqlite3.Connection, act: int, photo: int, said: Sequence[Any], at: str
 ) -> bool:
     """Change one photo and note how it was; say whether anything changed."""
-    from waymark.library.store import now
-
-    photo, *was, content = row
-    tag = was[1:]
-    if landmark is not None:
-        tag = [number, 1.0, 1.0, "person"]
-    if [state, *tag] == was or (state == "approved" and tag[0] is None):
+    was = connection.execute(f"SELECT {_TAG} FROM photo WHERE id = ?", [photo]).fetchone()
+    if list(was) == list(said):
         return False
     connection.execute(
         "INSERT INTO review (act, photo, said_at, was_state, was_landmark, was_score, "
-        "was_confidence, was_evidence, state, landmark, sha256) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        [act, photo, now(), *was, state, tag[0], content],
+        f"was_confidence, was_evidence, {_TAG}, {_NAMED}) "
+        f"SELECT ?, id, ?, {_TAG}, ?, ?, ?, ?, ?, {_NAMED} FROM photo WHERE id = ?",
+        [act, at, *said, photo],
     )
-    connection.execute(f"UPDATE photo SET {_SETS}, pending = 1 WHERE id = ?", [state, *tag, photo])
-    if landmark is not None:
-        _compare(connection, photo)
+    put_tag(connection, photo, said)
     return True
-
-
-def _compare(connection: sqlite3.Connection, photo: int) -> None:
-    """Compare the tag of a photo with its GPS again."""
-    row = connection.execute(
-        f"SELECT photo.lat, photo.lon, {LANDMARK_COLUMNS} FROM photo "
-        "JOIN landmark ON landmark.id = photo.landmark WHERE photo.id = ?",
-        [photo],
-    ).fetchone()
-    says = None
-    if row is not None and row[0] is not None:
-        says = compare((row[0], row[1]), landmark_of(row[2:]))
-    connection.execute("UPDATE photo SET gps_says = ? WHERE id = ?", [says, photo])

@@ -170,12 +170,41 @@ _STALE = """
 CREATE TABLE stale (moment INTEGER PRIMARY KEY);
 """
 
+# All copies get what was said of one, so an answer has a tag of its own, and the bundle that had
+# been heard. A photo that cannot be read has none.
+_SAID = """
+ALTER TABLE review ADD COLUMN score REAL;
+ALTER TABLE review ADD COLUMN confidence REAL;
+ALTER TABLE review ADD COLUMN evidence TEXT;
+ALTER TABLE review ADD COLUMN bundle TEXT;
+UPDATE review SET score = was_score, confidence = was_confidence, evidence = was_evidence;
+UPDATE review SET score = 1.0, confidence = 1.0, evidence = 'person' WHERE state = 'corrected';
+UPDATE review SET bundle = (SELECT bundle FROM photo WHERE photo.id = review.photo
+  AND photo.sha256 = review.sha256 AND photo.state = review.state);
+UPDATE photo SET state = 'new', landmark = NULL, score = NULL, confidence = NULL, evidence = NULL,
+  gps_says = NULL WHERE error IS NOT NULL AND state != 'new';
+"""
+
+# A content is also known by its picture and, RAW or JPEG of a pair, by the RAW file. The picture
+# was of the colours alone before, which unlike photos may share.
+_KNOWN_BY = """
+ALTER TABLE photo ADD COLUMN raw_mark BLOB;  -- of the RAW file, its own or that of the pair
+ALTER TABLE review ADD COLUMN picture BLOB;
+ALTER TABLE review ADD COLUMN raw_mark BLOB;
+UPDATE photo SET picture = NULL WHERE picture IS NOT NULL;
+CREATE INDEX photo_picture ON photo (picture) WHERE picture IS NOT NULL;
+CREATE INDEX photo_raw_mark ON photo (raw_mark) WHERE raw_mark IS NOT NULL;
+CREATE INDEX review_picture ON review (picture, act) WHERE picture IS NOT NULL;
+CREATE INDEX review_no_picture ON review (sha256) WHERE picture IS NULL;
+CREATE INDEX review_raw_mark ON review (raw_mark, act) WHERE raw_mark IS NOT NULL;
+"""
+
 
 def migrations() -> tuple[str, ...]:
     """Return the SQL of each version, oldest first."""
     from waymark.library.journal_schema import FOLLOWED, JOURNAL
 
-    return (_TAGS, JOURNAL, _CONFIDENCE, FOLLOWED, _LANDMARKS, _ANSWERS, _STALE)
+    return (_TAGS, JOURNAL, _CONFIDENCE, FOLLOWED, _LANDMARKS, _ANSWERS, _STALE, _SAID, _KNOWN_BY)
 
 
 def migrate(connection: sqlite3.Connection) -> None:

@@ -109,17 +109,14 @@ def moment_of(taken: str | None, mtime_ns: int) -> int:
         return 0
 
 
-def is_same_picture(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Say whether two contents show the very same pixels, whichever way up.
+def looks_the_same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Say whether two contents show the same pixels, by what the network made of them.
 
-    Programs rewrite a photo's file to change its metadata. Rows of before `picture` was noted
-    are compared by what the network made of them.
+    So rows of before `picture` was noted are compared.
     """
     sides = [sorted((row["width"] or 0, row["height"] or 0)) for row in (one, other)]
     if sides[0] != sides[1] or one["guesses"] is None or other["guesses"] is None:
         return False
-    if one["picture"] is not None and other["picture"] is not None:
-        return bool(one["picture"] == other["picture"])
     return one["bundle"] == other["bundle"] and _is_close(_answer(one), _answer(other))
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
+from waymark.library.raw import KINDS
 from waymark.library.scan import Found, PassedOver
 from waymark.library.store import Store
 from waymark.library.store_moments import leave
@@ -32,6 +33,9 @@ CREATE TEMP TABLE spared (path BLOB PRIMARY KEY) WITHOUT ROWID;
 _SAME = (
     "photo.size = seen.size AND photo.mtime_ns = seen.mtime_ns AND photo.inode = seen.inode "
     "AND photo.bundle IS ?"
+)
+_UNMARKED = (  # in a library from before RAW files had marks
+    f"(photo.raw_mark IS NULL AND (photo.raw IS NOT NULL OR photo.format IN {KINDS}))"
 )
 _FOUND = (
     "seen.path, seen.raw, seen.size, seen.mtime_ns, seen.inode, seen.sidecars, seen.takeout, "
@@ -78,7 +82,8 @@ class Plan:
                 f"SELECT seen.path, NOT coalesce({_SAME}, 0) FROM temp.seen "
                 "LEFT JOIN photo ON photo.path = seen.path "
                 f"WHERE photo.id IS NULL OR NOT ({_SAME}) "
-                "OR photo.beside != seen.beside OR photo.raw IS NOT seen.raw ORDER BY seen.path",
+                "OR photo.beside != seen.beside OR photo.raw IS NOT seen.raw "
+                f"OR {_UNMARKED} ORDER BY seen.path",
                 [self._bundle, self._bundle],
             )
             (self.seen,) = connection.execute("SELECT count(*) FROM temp.seen").fetchone()
@@ -141,7 +146,7 @@ class Plan:
         with self._store.faults():
             row = self._store.connection.execute(
                 "SELECT 1 FROM photo WHERE path = ? AND size = ? AND mtime_ns = ? AND inode = ? "
-                "AND beside = ? AND raw IS ? AND bundle IS ?",
+                f"AND beside = ? AND raw IS ? AND bundle IS ? AND NOT {_UNMARKED}",
                 [job.path, job.size, job.mtime_ns, job.inode, job.beside, job.raw, self._bundle],
             ).fetchone()
         return row is not None

@@ -19,9 +19,17 @@ from typing import TYPE_CHECKING, Any
 from waymark.library import tag_columns as columns
 from waymark.library.beside import Beside
 from waymark.library.near import compare
+from waymark.library.raw import KINDS
 from waymark.library.scan import Found
 from waymark.library.store import Store, now
-from waymark.library.store_answers import answer_to, pass_on, rejected
+from waymark.library.store_answers import (
+    answer_to,
+    note,
+    put_tag,
+    rejected,
+    take_over,
+    was_heard,
+)
 from waymark.library.store_landmark import landmark_numbered
 from waymark.library.store_moments import leave
 from waymark.library.tag_plan import fits
@@ -45,6 +53,7 @@ class Result:
         beside: what lies beside it says.
         reading: what the file holds; None where only what lies beside it has changed.
         prediction: None where there was nothing new to recognise.
+        raw_mark: of the RAW file, its own or that beside it; b"" where there is none to read.
         gone: the photo went before it could be read; nothing else is said of it.
     """
 
@@ -52,6 +61,7 @@ class Result:
     beside: Beside
     reading: Reading | None = None
     prediction: Prediction | None = None
+    raw_mark: bytes = b""
     gone: bool = False
 
 
@@ -119,8 +129,8 @@ class Saver:
         known = "sha256 = ? AND bundle = ? AND guesses IS NOT NULL"
         return _row(connection, known, [digest, self._bundle])
 
-    def _knows(self, row: Row) -> bool:
-        return row["guesses"] is not None and row["bundle"] == self._bundle
+    def _was_seen(self, row: Row) -> bool:
+        return row["picture"] is not None or row["guesses"] is not None
 
     def _put(
         self,
@@ -131,10 +141,12 @@ class Saver:
     ) -> bool:
         """Write one photo that was read; say whether that was possible."""
         own = _row(connection, "path = ?", [result.job.path])
-        own = own or self._taken_over(connection, result.job, reading)
-        if reading.error is not None and own is not None and self._knows(own):
+        own = own or self._taken_over(connection, result, reading)
+        if reading.error is not None and own is not None and self._was_seen(own):
             # a disk that failed, a file cut short: what it was is known when it is back
             values = own | columns.facts_of(own) | {"error": reading.error}
+            if own["bundle"] != self._bundle:
+                values |= {"bundle": self._bundle, "guesses": None, "unknown_score": None}
         elif reading.known:
             assert reading.sha256 is not None
             twin = known.get(reading.sha256) or self._content(connection, reading.sha256)
@@ -151,9 +163,10 @@ class Saver:
                     result.prediction, self._numbers, bundle=self._bundle
                 )
                 self.recognised += 1
+        values |= _mark(result, values)
         if values["error"] is None:
             values |= columns.tag_alone(values, self._threshold)
-            values |= self._answer(connection, own, values, path=result.job.path)
+            values |= self._answer(connection, own, values)
         else:
             values |= columns.untagged()
         values |= self._around(result, values, reading)
@@ -169,14 +182,19 @@ class Saver:
         return True
 
     def _taken_over(
-        self, connection: sqlite3.Connection, job: Found, reading: Reading
+        self, connection: sqlite3.Connection, result: Result, reading: Reading
     ) -> Row | None:
         """Return the row of a photo that is at this new path now, if there is one.
 
         It was moved; or it is a RAW file that has got a JPEG beside it, or has lost it.
         """
+        job = result.job
         half = _row(connection, "path = ? OR raw = ?", [job.raw, job.path])
-        if half is not None and (half["path"] == job.raw or not os.path.lexists(half["path"])):
+        if (
+            half is not None
+            and half["raw_mark"] in (None, result.raw_mark)
+            and (half["path"] == job.raw or not os.path.lexists(half["path"]))
+        ):
             return half
         digest = reading.sha256
         if digest is None or digest in self._here:
@@ -199,25 +217,36 @@ class Saver:
         connection: sqlite3.Connection,
         own: Row | None,
         values: Mapping[str, Any],
-        *,
-        path: bytes,
     ) -> dict[str, Any]:
         """Return the columns that follow from what a person said of the picture.
 
-        An answer stays. But where a tag was rejected and another landmark is found now, such as
-        one taught since, that is new; what was rejected is never named again, nor brought back
-        by neighbours.
+        An answer stays. But where a tag was rejected and a bundle that was not heard then finds
+        another landmark, such as one taught since, that is new; what was rejected is never named
+        again, nor brought back by neighbours.
         """
         content = values["sha256"]
-        if own is not None and own["sha256"] not in (None, content):
-            is_half = own["path"] != path  # of RAW and JPEG: it was not moved as it is
-            if is_half or columns.is_same_picture(own, values):
-                pass_on(connection, own["sha256"], content)
+        if (
+            own is not None
+            and own["picture"] is None
+            and own["sha256"] not in (None, content)
+            and columns.looks_the_same(own, values)
+        ):
+            note(connection, own["sha256"], {**values, "raw_mark": None})
+        is_news = take_over(connection, values)
         said = answer_to(connection, content)
-        if said is None or said["state"] != "rejected":
-            return said or {}
+        if said is None:
+            return {}
+        note(connection, content, values)
+        if is_news:  # to its copies, too
+            for (other,) in connection.execute(
+                "SELECT id FROM photo WHERE sha256 = ? AND id IS NOT ? AND error IS NULL",
+                [content, own and own["id"]],
+            ).fetchall():
+                put_tag(connection, other, list(said.values()))
+        if said["state"] != "rejected":
+            return said
         no = rejected(connection, content)
-        if values["landmark"] is None:
+        if values["landmark"] is None or was_heard(connection, content, values["bundle"]):
             return said
         if values["landmark"] in no:
             return {"state": "rejected"}
@@ -253,8 +282,10 @@ class Saver:
         own = _row(connection, "path = ?", [result.job.path])
         if own is None:
             return
-        facts = columns.facts_of(own)
-        changed = facts | self._around(result, own | facts, None)
+        changed = columns.facts_of(own) | _mark(result, own)
+        if own["error"] is None and changed["raw_mark"] != own["raw_mark"]:
+            changed |= self._answer(connection, own, own | changed)
+        changed |= self._around(result, own | changed, None)
         self._write(connection, own, changed | {"pending": 1, "missing": 0})
         self.refreshed += 1
 
@@ -273,6 +304,11 @@ class Saver:
             leave(connection, "id = ?", [own["id"]])
         sets = ", ".join(f"{name} = ?" for name in names)
         connection.execute(f"UPDATE photo SET {sets} WHERE id = ?", [*values.values(), own["id"]])
+
+
+def _mark(result: Result, values: Mapping[str, Any]) -> Row:
+    has_raw = result.job.raw is not None or values["format"] in KINDS
+    return {"raw_mark": result.raw_mark if has_raw else None}
 
 
 def _row(connection: sqlite3.Connection, where: str, arguments: Sequence[Any]) -> Row | None:

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from waymark.library.beside import read_beside
 from waymark.library.scan import Found
-from waymark.library.tag_read import read_one
+from waymark.library.scan_names import Kind, kind_of
+from waymark.library.tag_read import raw_mark, read_one
 from waymark.library.tag_save import Result
 from waymark.photo import cores
 
@@ -90,14 +91,16 @@ def _readings(
 
     def work(found: Found, content: bool) -> Read:
         beside = read_beside(found.path, found.sidecars, found.takeout)
+        raw = found.raw or (found.path if kind_of(found.path) is Kind.RAW else None)
+        result = Result(job=found, beside=beside, raw_mark=raw_mark(raw) if raw else b"")
         if not content:
-            return Result(job=found, beside=beside), None
+            return result, None
         reading, views = read_one(
             found.path, recogniser.preprocess, tta=recogniser.tta, known=known
         )
         if reading is None:
-            return Result(job=found, beside=beside, gone=True), None
-        return Result(job=found, reading=reading, beside=beside), views
+            return replace(result, gone=True), None
+        return replace(result, reading=reading), views
 
     pool = ThreadPoolExecutor(threads, thread_name_prefix="waymark-read")
     try:

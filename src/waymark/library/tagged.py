@@ -13,7 +13,7 @@ State = Literal["new", "approved", "corrected", "rejected", "not-a-landmark"]
 Evidence = Literal["photo", "context", "person"]
 DISMISSED: tuple[State, ...] = ("rejected", "not-a-landmark")
 """States of photos that do not show the landmark of their tag: a person said so."""
-SHOWN = f"landmark IS NOT NULL AND state NOT IN {DISMISSED}"
+SHOWN = f"error IS NULL AND landmark IS NOT NULL AND state NOT IN {DISMISSED}"
 """In SQL, whether a photo shows a landmark, as far as anybody knows."""
 GAINSAID = f"error IS NULL AND state IN {DISMISSED}"
 """In SQL, whether a person said that a photo does not show its tag, or no landmark at all."""

@@ -133,7 +133,8 @@ def library_router(service: Service, shelf: Shelf) -> APIRouter:
         openapi_extra=_body(["score", "expected"], "score", "expected"),
     )
     async def bulk(request: Request) -> Response:
-        """Approve what a filter holds; `expected` is the number that /above told."""
+        """Approve what a filter holds; `expected` is the number that /above told, and `changed`
+        counts these. Copies of them that are less sure follow."""
         form = await read_form(request)
         changed = await approve_above(shelf, form.fields)
         return reply({"changed": changed, "standing": await how_far(None)})

@@ -92,4 +92,11 @@ def _problem(error: LibraryError) -> Exception:
         )
     if "no photo number" in str(error):
         return Problem(404, "not-found", "the library has no such photo.", "Load the page again.")
+    if "nothing can be said" in str(error):
+        return Problem(
+            409,
+            "unreadable",
+            "this photo cannot be read, so nothing can be said of it.",
+            "Restore its file and run `waymark tag` again.",
+        )
     return Problem(503, "library", "the library cannot be opened.", "Is it still where it was?")
