@@ -10,6 +10,7 @@ import pytest
 
 from waymark.errors import ConfigError, SidecarError
 from waymark.library.journal import Entry, FileState, Journal, Row
+from waymark.library.journal_chain import earlier, head
 from waymark.library.journal_settle import settle_all
 from waymark.library.sidecar import merge
 from waymark.library.sidecar_file import digest
@@ -31,11 +32,12 @@ def journal(tmp_path: Path) -> Journal:
     return Journal(Store.open(tmp_path / "library.sqlite").connection)
 
 
-def planned(journal: Journal, file: Path, before: bytes | None = OLD) -> Row:
-    """Note a sidecar that is to be written."""
+def planned(journal: Journal, file: Path, *, follows: Row | None = None) -> Row:
+    """Note a sidecar that is to be written, after another write of it or not."""
     entry = Entry(
-        photo=file.with_suffix(".jpg"), file=file, before=before, before_sha256=digest(before),
+        photo=file.with_suffix(".jpg"), file=file, before=OLD, before_sha256=digest(OLD),
         after_sha256=digest(NEW) or b"", mark=MARK, added=MARK,
+        follows=None if follows is None else follows.id,
     )  # fmt: skip
     (row,) = journal.plan(journal.begin("waymark write", {"a": 1}), [entry])
     return row
@@ -54,14 +56,17 @@ def test_a_row_comes_back_as_it_went_in(journal: Journal, tmp_path: Path) -> Non
 def test_only_what_stands_is_live(journal: Journal, tmp_path: Path) -> None:
     """Of several rows of a file the last written one counts; planned and undone ones do not."""
     file = tmp_path / "a.xmp"
-    first, second = planned(journal, file), planned(journal, file)
+    first = planned(journal, file)
+    second = planned(journal, file, follows=first)
     assert journal.live(file) is None
     journal.settle({first.id: "written", second.id: "written"})
 
     assert (journal.live(file) or first).id == second.id
-    assert (journal.live(file, before=second.id) or second).id == first.id
+    assert head(journal, first).id == second.id
+    assert (earlier(journal, second) or second).id == first.id
     journal.settle({second.id: "undone"})
     assert (journal.live(file) or second).id == first.id
+    assert head(journal, first).id == first.id
 
 
 def test_pages_of_a_large_write(journal: Journal, tmp_path: Path) -> None:
@@ -137,8 +142,9 @@ def test_an_undo_that_was_cut_short_is_known_by_what_it_leaves(
     journal: Journal, tmp_path: Path, left: bytes | None
 ) -> None:
     """Of a sidecar that was edited since, or removed; and the write before gets its words back."""
-    earlier, row = planned(journal, tmp_path / "a.xmp"), planned(journal, tmp_path / "a.xmp")
-    journal.settle({earlier.id: "written", row.id: "written"})
+    first = planned(journal, tmp_path / "a.xmp")
+    row = planned(journal, tmp_path / "a.xmp", follows=first)
+    journal.settle({first.id: "written", row.id: "written"})
     kept = Mark(subject=("France",))
     journal.plan_undo([(row, left, kept)])
     if left is not None:

@@ -173,9 +173,9 @@ CREATE TABLE stale (moment INTEGER PRIMARY KEY);
 
 def migrations() -> tuple[str, ...]:
     """Return the SQL of each version, oldest first."""
-    from waymark.library.journal_schema import FOLLOWED, JOURNAL
+    from waymark.library.journal_schema import FOLLOWED, JOURNAL, LINKED
 
-    return (_TAGS, JOURNAL, _CONFIDENCE, FOLLOWED, _LANDMARKS, _ANSWERS, _STALE)
+    return (_TAGS, JOURNAL, _CONFIDENCE, FOLLOWED, _LANDMARKS, _ANSWERS, _STALE, LINKED)
 
 
 def migrate(connection: sqlite3.Connection) -> None:
