@@ -9,6 +9,7 @@ A sidecar's name says nothing here: photos move, and names are used again.
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
@@ -113,8 +114,12 @@ def candidates(journal: Journal, file: Path, photo_sha256: bytes | None) -> Iter
     Those under the name come first, and among them the last of each sidecar.
     """
     name = os.fsencode(file)
-    where = f"(file = ? OR photo_sha256 = ?) AND {_STANDS} ORDER BY file = ? DESC, {_HEAD} DESC"
-    yield from journal.select(f"{where}, id DESC", (name, photo_sha256, name))
+    where = (  # each half by its own index
+        "id IN (SELECT id FROM written_files WHERE file = ? AND state = 'written' "
+        "UNION SELECT id FROM written_files WHERE photo_sha256 = ? AND state = 'written') "
+        f"AND {_STANDS} ORDER BY file = ? DESC, {_HEAD} DESC, id DESC"
+    )
+    yield from journal.select(where, (name, photo_sha256, name))
 
 
 def paths_of(journal: Journal, photo_sha256: bytes | None) -> Iterator[Path]:
@@ -134,13 +139,19 @@ def outdated(journal: Journal, below: tuple[str, list[bytes]]) -> Iterator[Outda
         below: an SQL condition on `photo`, with its arguments.
     """
     landmark = "json_extract(f.mark, '$.facts[0][1]')"
+    pairs = (
+        "SELECT f.id, photo.id FROM written_files AS f JOIN photo ON photo.{0} = f.{1} "
+        "WHERE f.kind = 'sidecar' AND f.state = 'written'"
+    )
     found = journal.connection.execute(
+        f"WITH pairs (row, photo) AS ({pairs.format('path', 'photo')} "
+        f"UNION {pairs.format('sha256', 'photo_sha256')}) "
         "SELECT DISTINCT photo.path, photo.sha256, photo.state, coalesce(photo.confidence, 0), "
-        "landmark.key, iif(f.photo = photo.path, f.file, NULL) FROM written_files AS f "
-        "JOIN photo ON photo.path = f.photo OR photo.sha256 = f.photo_sha256 "
+        "landmark.key, iif(f.photo = photo.path, f.file, NULL) FROM pairs "
+        "CROSS JOIN written_files AS f ON f.id = pairs.row "
+        "CROSS JOIN photo ON photo.id = pairs.photo "
         "LEFT JOIN landmark ON landmark.id = photo.landmark "
-        "WHERE f.kind = 'sidecar' AND f.state = 'written' AND photo.missing = 0 "
-        f"AND photo.error IS NULL AND {landmark} IS NOT NULL "
+        f"WHERE photo.missing = 0 AND photo.error IS NULL AND {landmark} IS NOT NULL "
         "AND (photo.state IN ('rejected', 'not-a-landmark') "
         f"OR landmark.key IS NOT {landmark}) AND {below[0]} ORDER BY photo.path",
         below[1],
@@ -164,6 +175,21 @@ def follow(journal: Journal, row: Row, place: Place) -> None:
             "WHERE id IN chain",
             (row.id, os.fsencode(place.photo), os.fsencode(place.file), place.sha256),
         )
+
+
+def sidecars_pass_on(
+    connection: sqlite3.Connection, path: bytes, *, old: bytes, new: bytes
+) -> None:
+    """Note that a photo was edited: sidecars of its content of before are of the new one's.
+
+    A copy that was not edited keeps its own.
+    """
+    connection.execute(
+        "UPDATE written_files SET photo_sha256 = ? WHERE photo_sha256 = ? AND state = 'written' "
+        "AND (photo = ? OR NOT EXISTS "
+        "(SELECT 1 FROM photo WHERE sha256 = ? AND path != ? AND missing = 0))",
+        (new, old, path, old, path),
+    )
 
 
 def adopt(journal: Journal, row: Row, place: Place) -> Row:

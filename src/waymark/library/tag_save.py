@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from waymark.library import tag_columns as columns
 from waymark.library.beside import Beside
+from waymark.library.journal_chain import sidecars_pass_on
 from waymark.library.near import compare
 from waymark.library.scan import Found
 from waymark.library.store import Store, now
@@ -213,6 +214,8 @@ class Saver:
             is_half = own["path"] != path  # of RAW and JPEG: it was not moved as it is
             if is_half or columns.is_same_picture(own, values):
                 pass_on(connection, own["sha256"], content)
+                if not is_half:
+                    sidecars_pass_on(connection, path, old=own["sha256"], new=content)
         said = answer_to(connection, content)
         if said is None or said["state"] != "rejected":
             return said or {}

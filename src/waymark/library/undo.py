@@ -23,7 +23,7 @@ from waymark.library.journal import NO_FILE, FileState, Journal, Row
 from waymark.library.journal_chain import earlier, follow, later, place_of
 from waymark.library.journal_owner import find_sidecar, is_of, rival_of
 from waymark.library.journal_settle import foreseen, settle_all, stop_if_hopeless
-from waymark.library.sidecar import merge, take_back
+from waymark.library.sidecar import EMPTY, merge, take_back
 from waymark.library.sidecar_file import digest, refuse_readonly, remove_file, replace_file
 from waymark.library.sidecar_mark import Mark
 from waymark.library.sidecar_read import spared
@@ -143,13 +143,18 @@ def _back(row: Row, now: bytes | None, journal: Journal) -> _Step:
     if not is_of(row, now, same_photo=True):
         return _Step(row=row, before=now, after=now)
     cleared = take_back(now, row.added)
-    after = None if cleared.empty and row.before is None else cleared.data
+    made = row.before is None or cleared.data == EMPTY  # by waymark, if by another library
+    after = None if cleared.empty and made else cleared.data
     before, kept = earlier(journal, row), None
     if before is not None and row.before is not None:
         there = spared(row.before, before.added, before.added)  # what this write had found
         merged = merge(after, spared(now, row.mark, there))
         after, kept = merged.data, merged.added
-    return _Step(row=row, before=now, after=after, kept=kept, notes=cleared.notes)
+    notes = cleared.notes
+    if any(note.startswith("waymark:TaggedAt") for note in notes):
+        others = [note for note in notes if not note.startswith("waymark:")]
+        notes = (*others, "was written by another library since; what that says of itself stays")
+    return _Step(row=row, before=now, after=after, kept=kept, notes=notes)
 
 
 def _check_photo(row: Row, journal: Journal) -> None:
