@@ -11,11 +11,13 @@ import pytest
 from waymark.errors import ConfigError, SidecarError
 from waymark.library.journal import Entry, FileState, Journal, Row
 from waymark.library.journal_chain import earlier, head
+from waymark.library.journal_schema import LINKED
 from waymark.library.journal_settle import settle_all
 from waymark.library.sidecar import merge
 from waymark.library.sidecar_file import digest
 from waymark.library.sidecar_mark import Mark
 from waymark.library.store import Store
+from waymark.library.store_schema import migrations
 
 OLD = (
     b'<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description '
@@ -186,3 +188,30 @@ def test_marks_are_plain_json(journal: Journal, tmp_path: Path) -> None:
     (added,) = journal.connection.execute("SELECT added FROM written_files").fetchone()
 
     assert json.loads(added)["subject"] == ["Paris"]
+
+
+def test_a_library_of_before_gets_its_links(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By name and photo, as they were told apart then; what was taken back is linked to by none."""
+    steps = migrations()
+    monkeypatch.setattr(
+        "waymark.library.store_schema.migrations", lambda: steps[: steps.index(LINKED)]
+    )
+    old = Store.open(tmp_path / "old.sqlite")
+    old.connection.execute("INSERT INTO writes VALUES (1, '2026-05-17T00:00', '', '{}', 'done')")
+    rows = [  # file, state, photo
+        (b"a", "written", b"1"), (b"b", "written", b"1"), (b"a", "undone", b"1"),
+        (b"a", "written", b"1"), (b"a", "written", b"2"), (b"b", "written", None),
+    ]  # fmt: skip
+    old.connection.executemany(
+        "INSERT INTO written_files (write_id, kind, photo, file, state, after_sha256, mark, added,"
+        " photo_sha256) VALUES (1, 'sidecar', '', ?, ?, '', '{}', '{}', ?)",
+        rows,
+    )
+    old.close()
+    monkeypatch.undo()
+    new = Store.open(tmp_path / "old.sqlite")
+
+    found = new.connection.execute("SELECT follows FROM written_files ORDER BY id").fetchall()
+    assert [link for (link,) in found] == [None, None, None, 1, None, 2]
