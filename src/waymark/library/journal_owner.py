@@ -26,16 +26,17 @@ from waymark.library.sidecar_text import decode_sidecar
 _TELLING = ("TaggedAt", "Landmark", "Score")
 
 
-def is_of(row: Row, data: bytes | None, *, same_photo: bool) -> bool:
+def is_of(row: Row, data: bytes | None, *, same_photo: bool, same_name: bool = False) -> bool:
     """Say whether content is that which a write left, edited since or not.
 
     Args:
         row: of the journal.
         data: content of a sidecar; None: there is none.
-        same_photo: it lies beside the photo that was written about. Then what it says in
-            waymark's namespace may have been changed, by another library; but either its time
-            or its landmark is this one's. Beside another photo, nothing may. What a write took
-            out of a sidecar is out of it as long as that says nothing in waymark's namespace.
+        same_photo: it lies beside a photo of the content that was written about. Then one of
+            what it says in waymark's namespace may have been changed; beside another photo,
+            none. What a write took out of a sidecar is out as long as that says nothing there.
+        same_name: besides, it lies where it was written. Then its time or its landmark is
+            enough: another library may have written into it since.
 
     Raises:
         SidecarError: it cannot be read.
@@ -46,11 +47,11 @@ def is_of(row: Row, data: bytes | None, *, same_photo: bool) -> bool:
         return False
     if not same_photo:
         return says_of(row, data, least=3)
-    there = facts_of(Packet(decode_sidecar(data).text))
-    said = dict(row.mark.facts)
+    said, there = dict(row.mark.facts), facts_of(Packet(decode_sidecar(data).text))
     if not said:
         return not there
-    return any(name in said and there.get(name) == said[name] for name in _TELLING[:2])
+    told = [name for name in _TELLING if name in said and there.get(name) == said[name]]
+    return len(told) >= 2 or (same_name and told not in ([], ["Score"]))
 
 
 def says_of(row: Row, data: bytes, *, least: int = 2) -> bool:
@@ -80,7 +81,7 @@ def last_write(
     """
     for row in candidates(journal, file, photo_sha256):
         same_photo = row.photo_sha256 in (None, photo_sha256)
-        if not is_of(row, data, same_photo=same_photo):
+        if not is_of(row, data, same_photo=same_photo, same_name=row.file == file):
             continue
         # what says nothing of itself is known by its photo alone: not if that has its own
         says_nothing = data is None or not row.mark.facts
@@ -101,7 +102,7 @@ def is_at_home(row: Row) -> bool:
         same_photo = _has_photo(row)
         if row.after_sha256 == NO_FILE:
             return same_photo
-        return is_of(row, read_file(row.file), same_photo=same_photo)
+        return is_of(row, read_file(row.file), same_photo=same_photo, same_name=True)
     except (SidecarError, OSError):
         return True
 
@@ -123,7 +124,7 @@ def find_sidecar(row: Row, journal: Journal) -> tuple[Place, bytes | None]:
         return here, data
     now = photo_digest(row.photo)
     same_photo = row.photo_sha256 in (None, now)
-    if same_photo and is_of(row, data, same_photo=True):
+    if same_photo and is_of(row, data, same_photo=True, same_name=True):
         return here, data
     for place, moved in _elsewhere(row, journal):
         known = row.mark.facts or not same_photo  # else any sidecar of a copy would do

@@ -7,13 +7,14 @@ Out: the same rows, each as what the file on disk says; unfinished files are gon
 from __future__ import annotations
 
 import errno
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from waymark.dataset.index import printable
 from waymark.errors import SidecarError
-from waymark.library.embed_file import half_kept, settle_photo
+from waymark.library.embed_file import half_kept, photo_digest, settle_photo
 from waymark.library.journal import NO_FILE, FileState, Journal, Row
 from waymark.library.sidecar import take_back
 from waymark.library.sidecar_file import digest, read_file
@@ -39,7 +40,7 @@ def settle_all(journal: Journal) -> None:
 def foreseen(journal: Journal) -> Iterator[None]:
     """Let the journal be read as it will be once it is settled; neither it nor a file changes."""
     states = {
-        row.id: "written" if row.kind == "embedded" else _state_of(row)
+        row.id: _photo_state(row) if row.kind == "embedded" else _state_of(row)
         for row in _unsettled(journal)
     }
     if not states:
@@ -66,8 +67,9 @@ def foreseen(journal: Journal) -> Iterator[None]:
         )
         yield
     finally:
-        run("DROP VIEW IF EXISTS temp.written_files")
-        run("DROP TABLE temp.settled")
+        with suppress(sqlite3.Error):  # they go with the connection
+            run("DROP VIEW IF EXISTS temp.written_files")
+            run("DROP TABLE temp.settled")
 
 
 def _unsettled(journal: Journal) -> Iterator[Row]:
@@ -93,6 +95,13 @@ def _state_of(row: Row) -> FileState:
         if take_back(data, row.added).data == data:
             return "dropped"
     return "written"
+
+
+def _photo_state(row: Row) -> FileState:
+    """Return what `settle_photo` will; nothing is touched."""
+    if photo_digest(row.file) != row.before_sha256:
+        return "written"
+    return "undone" if row.state == "undoing" else "dropped"
 
 
 def stop_if_hopeless(error: Exception, file: Path) -> None:

@@ -140,7 +140,7 @@ def _back(row: Row, now: bytes | None, journal: Journal) -> _Step:
         return _Step(row=row, before=now, after=row.before)
     if now is None:
         raise SidecarError("was removed and made anew in between; what was before stays gone")
-    if not is_of(row, now, same_photo=True):
+    if not is_of(row, now, same_photo=True, same_name=True):
         return _Step(row=row, before=now, after=now)
     cleared = take_back(now, row.added)
     made = row.before is None or cleared.data == EMPTY  # by waymark, if by another library

@@ -171,7 +171,7 @@ def plan_withdrawals(
         journal: of what was written before; it is only read.
     """
     condition = ("1", list[bytes]()) if paths is None else below(paths)
-    folder, names = None, Folder(())
+    folder, names, planned = None, Folder(()), set[Path]()
     for one in outdated(journal, condition):
         if _is_wanted(one.state, one.confidence, options):
             continue
@@ -180,8 +180,9 @@ def plan_withdrawals(
         if parent != folder:
             folder, names = parent, _folder(parent)
         for file in dict.fromkeys((*names.sidecars(photo), *one.files)):
-            change = _plan_withdrawal(one, photo, file, journal)
+            change = None if file in planned else _plan_withdrawal(one, photo, file, journal)
             if change is not None:
+                planned.add(file)
                 yield change
 
 
@@ -202,6 +203,8 @@ def _plan_withdrawal(said: Outdated, photo: Path, file: Path, journal: Journal) 
         row = last_write(file, data, said.sha256, journal)
         if row is None or not row.mark.facts or not said.denies(_fact(row.mark, "Landmark")):
             return None
+        if row.photo != photo and row.photo_sha256 not in (None, said.sha256):
+            return None  # of the other half of a RAW+JPEG pair
         refuse_readonly(file)
         cleared = take_back(data, row.added)
     except (SidecarError, OSError) as error:
