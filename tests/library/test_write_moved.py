@@ -205,6 +205,28 @@ def test_undo_takes_nothing_from_a_copy_with_a_row_of_its_own(owner: Owner) -> N
     assert kept.read_bytes() == said
 
 
+@pytest.mark.parametrize("again", [True, False])
+def test_photos_that_swapped_and_say_the_same(owner: Owner, again: bool) -> None:
+    """Though their sidecars are the same to the byte, each goes with its own photo."""
+    owner.add("a.jpg", seed=1)
+    owner.add("b.jpg", seed=2)
+    owner.home.tag(workers=1)
+    numbers = [photo.id for photo in owner.home.listed().values()]
+    store_review.correct(owner.home.store, numbers, "landmark-1")
+    owner.write()
+    owner.move("a.jpg", "tmp.jpg")
+    owner.move("b.jpg", "a.jpg")
+    owner.move("tmp.jpg", "trip/c.jpg")
+    owner.home.tag(workers=1)
+    if again:
+        store_review.correct(owner.home.store, [owner.home.number("trip/c.jpg")], "landmark-2")
+        assert owner.write().changed == 1
+    assert owner.sidecars() == ["a.jpg.xmp", "trip/c.jpg.xmp"]
+
+    assert owner.undo().left == ()
+    assert owner.sidecars() == []
+
+
 def test_a_copy_in_a_folder_that_is_gone_is_passed_over(owner: Owner) -> None:
     """The moved sidecar is found nevertheless."""
     owner.add("x/a.jpg")

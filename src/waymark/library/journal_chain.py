@@ -111,15 +111,15 @@ def heads_at(journal: Journal, file: Path) -> Iterator[Row]:
 def candidates(journal: Journal, file: Path, photo_sha256: bytes | None) -> Iterator[Row]:
     """Yield the rows that stand under a name, or of a photo wherever it was.
 
-    Those under the name come first, and among them the last of each sidecar.
+    Those of the photo come first, then those under the name, then the last of each sidecar.
     """
     name = os.fsencode(file)
     where = (  # each half by its own index
         "id IN (SELECT id FROM written_files WHERE file = ? AND state = 'written' "
         "UNION SELECT id FROM written_files WHERE photo_sha256 = ? AND state = 'written') "
-        f"AND {_STANDS} ORDER BY file = ? DESC, {_HEAD} DESC, id DESC"
+        f"AND {_STANDS} ORDER BY photo_sha256 IS ? DESC, file = ? DESC, {_HEAD} DESC, id DESC"
     )
-    yield from journal.select(where, (name, photo_sha256, name))
+    yield from journal.select(where, (name, photo_sha256, photo_sha256, name))
 
 
 def paths_of(journal: Journal, photo_sha256: bytes | None) -> Iterator[Path]:
@@ -129,6 +129,18 @@ def paths_of(journal: Journal, photo_sha256: bytes | None) -> Iterator[Path]:
     ).fetchall()
     for (path,) in found:
         yield Path(os.fsdecode(path))
+
+
+def was_replaced(journal: Journal, row: Row) -> bool:
+    """Say whether the library knows another photo where that of a row was."""
+    known = journal.connection.execute(
+        "SELECT sha256 FROM photo WHERE path = ? AND missing = 0", (os.fsencode(row.photo),)
+    ).fetchone()
+    return (
+        known is not None
+        and None not in (known[0], row.photo_sha256)
+        and (known[0] != row.photo_sha256)
+    )
 
 
 def outdated(journal: Journal, below: tuple[str, list[bytes]]) -> Iterator[Outdated]:

@@ -16,7 +16,14 @@ from pathlib import Path
 from waymark.errors import SidecarError
 from waymark.library.embed_file import photo_digest
 from waymark.library.journal import NO_FILE, Journal, Row
-from waymark.library.journal_chain import Place, candidates, heads_at, paths_of, place_of
+from waymark.library.journal_chain import (
+    Place,
+    candidates,
+    heads_at,
+    paths_of,
+    place_of,
+    was_replaced,
+)
 from waymark.library.sidecar import take_back
 from waymark.library.sidecar_file import Folder, digest, read_file
 from waymark.library.sidecar_parse import Packet
@@ -45,9 +52,9 @@ def is_of(row: Row, data: bytes | None, *, same_photo: bool, same_name: bool = F
         return True
     if data is None:
         return False
-    if not same_photo:
-        return says_of(row, data, least=3)
     said, there = dict(row.mark.facts), facts_of(Packet(decode_sidecar(data).text))
+    if not same_photo:
+        return bool(said) and said.items() <= there.items()
     if not said:
         return not there
     told = [name for name in _TELLING if name in said and there.get(name) == said[name]]
@@ -96,15 +103,33 @@ def _has_photo(row: Row) -> bool:
     return row.photo_sha256 in (None, photo_digest(row.photo))
 
 
-def is_at_home(row: Row) -> bool:
+def is_at_home(row: Row, journal: Journal) -> bool:
     """Say whether a row's sidecar is where the row says; one that cannot be read may be."""
     try:
         same_photo = _has_photo(row)
         if row.after_sha256 == NO_FILE:
             return same_photo
-        return is_of(row, read_file(row.file), same_photo=same_photo, same_name=True)
+        data = read_file(row.file)
+        if not is_of(row, data, same_photo=same_photo, same_name=True):
+            return False
+        return same_photo or not _is_of_another(row, data, photo_digest(row.photo), journal)
     except (SidecarError, OSError):
         return True
+
+
+def _is_of_another(
+    row: Row, data: bytes | None, photo_sha256: bytes | None, journal: Journal
+) -> bool:
+    """Say whether a sidecar under a row's name is rather that of the photo that it is beside.
+
+    Sidecars of two photos may say the very same.
+    """
+    return any(
+        other.id != row.id
+        and other.photo_sha256 == photo_sha256
+        and is_of(other, data, same_photo=True)
+        for other in candidates(journal, row.file, photo_sha256)
+    )
 
 
 def find_sidecar(row: Row, journal: Journal) -> tuple[Place, bytes | None]:
@@ -120,7 +145,7 @@ def find_sidecar(row: Row, journal: Journal) -> tuple[Place, bytes | None]:
     """
     data, here = read_file(row.file), place_of(row)
     removed = row.after_sha256 == NO_FILE
-    if not removed and digest(data) == row.after_sha256:
+    if not removed and digest(data) == row.after_sha256 and not was_replaced(journal, row):
         return here, data
     now = photo_digest(row.photo)
     same_photo = row.photo_sha256 in (None, now)
@@ -134,7 +159,8 @@ def find_sidecar(row: Row, journal: Journal) -> tuple[Place, bytes | None]:
         raise SidecarError("was removed by waymark; its photo was moved or changed since")
     if data is None:
         raise SidecarError("is not there any more; it was moved or removed")
-    if is_of(row, data, same_photo=False):  # beside a photo that was edited since
+    if is_of(row, data, same_photo=False) and not _is_of_another(row, data, now, journal):
+        # beside a photo that was edited since
         return Place(photo=row.photo, file=row.file, sha256=now or row.photo_sha256), data
     if same_photo and take_back(data, row.added).data == data:
         return here, data  # its owner has taken all of it out
@@ -163,13 +189,13 @@ def _elsewhere(row: Row, journal: Journal) -> Iterator[tuple[Place, bytes | None
 
 
 def rival_of(row: Row, file: Path, data: bytes | None, journal: Journal) -> Row | None:
-    """Return the last row of another sidecar, if that is the one under a name.
+    """Return the last row of a copy's sidecar, if that is the one under a name.
 
     Raises:
         SidecarError: it cannot be read.
     """
     for other in heads_at(journal, file):
         same_photo = other.photo_sha256 == row.photo_sha256
-        if other.id != row.id and is_of(other, data, same_photo=same_photo):
+        if other.id != row.id and same_photo and is_of(other, data, same_photo=True):
             return other
     return None

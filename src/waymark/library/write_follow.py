@@ -46,7 +46,7 @@ def _kept_up(change: Change, journal: Journal, taken: set[int]) -> Change:
         return change
     place = Place(photo=change.photo, file=change.file, sha256=change.sha256)
     newest = head(journal, last)
-    is_copy = newest.id in taken or (change.file != newest.file and is_at_home(newest))
+    is_copy = newest.id in taken or (change.file != newest.file and is_at_home(newest, journal))
     taken.add(newest.id)
     if is_copy and change.file != newest.file:
         return replace(change, last=adopt(journal, last, place))
