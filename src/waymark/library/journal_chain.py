@@ -133,14 +133,12 @@ def paths_of(journal: Journal, photo_sha256: bytes | None) -> Iterator[Path]:
 
 def was_replaced(journal: Journal, row: Row) -> bool:
     """Say whether the library knows another photo where that of a row was."""
+    if row.photo_sha256 is None:
+        return False
     known = journal.connection.execute(
         "SELECT sha256 FROM photo WHERE path = ? AND missing = 0", (os.fsencode(row.photo),)
     ).fetchone()
-    return (
-        known is not None
-        and None not in (known[0], row.photo_sha256)
-        and (known[0] != row.photo_sha256)
-    )
+    return known is not None and known[0] not in (None, row.photo_sha256)
 
 
 def outdated(journal: Journal, below: tuple[str, list[bytes]]) -> Iterator[Outdated]:
