@@ -166,3 +166,15 @@ def test_embedding_there_and_back(
     assert {path.name: path.read_bytes() for path in folder.iterdir()} != before
     assert call("undo", "--apply").exit_code == 0
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_nothing_is_left_to_be_taken_back(folder: Path, call: Callable[..., Any]) -> None:
+    """An undo that has nothing to do speaks of undoing, not of reviewing photos."""
+    done = call("write", folder, "--min-score", 0, "--apply")
+    number = done.stdout.split("waymark undo ")[1].split()[0]
+    call("undo", number, "--apply")
+    result = call("undo", number)
+
+    assert result.exit_code == 0
+    assert "left to be taken back" in result.stderr
+    assert "approved" not in result.stderr

@@ -10,11 +10,14 @@ import pytest
 
 from waymark.errors import ConfigError, SidecarError
 from waymark.library.journal import Entry, FileState, Journal, Row
+from waymark.library.journal_chain import earlier, head
+from waymark.library.journal_schema import LINKED
 from waymark.library.journal_settle import settle_all
 from waymark.library.sidecar import merge
 from waymark.library.sidecar_file import digest
 from waymark.library.sidecar_mark import Mark
 from waymark.library.store import Store
+from waymark.library.store_schema import migrations
 
 OLD = (
     b'<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description '
@@ -31,11 +34,12 @@ def journal(tmp_path: Path) -> Journal:
     return Journal(Store.open(tmp_path / "library.sqlite").connection)
 
 
-def planned(journal: Journal, file: Path, before: bytes | None = OLD) -> Row:
-    """Note a sidecar that is to be written."""
+def planned(journal: Journal, file: Path, *, follows: Row | None = None) -> Row:
+    """Note a sidecar that is to be written, after another write of it or not."""
     entry = Entry(
-        photo=file.with_suffix(".jpg"), file=file, before=before, before_sha256=digest(before),
+        photo=file.with_suffix(".jpg"), file=file, before=OLD, before_sha256=digest(OLD),
         after_sha256=digest(NEW) or b"", mark=MARK, added=MARK,
+        follows=None if follows is None else follows.id,
     )  # fmt: skip
     (row,) = journal.plan(journal.begin("waymark write", {"a": 1}), [entry])
     return row
@@ -54,14 +58,17 @@ def test_a_row_comes_back_as_it_went_in(journal: Journal, tmp_path: Path) -> Non
 def test_only_what_stands_is_live(journal: Journal, tmp_path: Path) -> None:
     """Of several rows of a file the last written one counts; planned and undone ones do not."""
     file = tmp_path / "a.xmp"
-    first, second = planned(journal, file), planned(journal, file)
+    first = planned(journal, file)
+    second = planned(journal, file, follows=first)
     assert journal.live(file) is None
     journal.settle({first.id: "written", second.id: "written"})
 
     assert (journal.live(file) or first).id == second.id
-    assert (journal.live(file, before=second.id) or second).id == first.id
+    assert head(journal, first).id == second.id
+    assert (earlier(journal, second) or second).id == first.id
     journal.settle({second.id: "undone"})
     assert (journal.live(file) or second).id == first.id
+    assert head(journal, first).id == first.id
 
 
 def test_pages_of_a_large_write(journal: Journal, tmp_path: Path) -> None:
@@ -137,8 +144,9 @@ def test_an_undo_that_was_cut_short_is_known_by_what_it_leaves(
     journal: Journal, tmp_path: Path, left: bytes | None
 ) -> None:
     """Of a sidecar that was edited since, or removed; and the write before gets its words back."""
-    earlier, row = planned(journal, tmp_path / "a.xmp"), planned(journal, tmp_path / "a.xmp")
-    journal.settle({earlier.id: "written", row.id: "written"})
+    first = planned(journal, tmp_path / "a.xmp")
+    row = planned(journal, tmp_path / "a.xmp", follows=first)
+    journal.settle({first.id: "written", row.id: "written"})
     kept = Mark(subject=("France",))
     journal.plan_undo([(row, left, kept)])
     if left is not None:
@@ -180,3 +188,30 @@ def test_marks_are_plain_json(journal: Journal, tmp_path: Path) -> None:
     (added,) = journal.connection.execute("SELECT added FROM written_files").fetchone()
 
     assert json.loads(added)["subject"] == ["Paris"]
+
+
+def test_a_library_of_before_gets_its_links(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By name and photo, as they were told apart then; what was taken back is linked to by none."""
+    steps = migrations()
+    monkeypatch.setattr(
+        "waymark.library.store_schema.migrations", lambda: steps[: steps.index(LINKED)]
+    )
+    old = Store.open(tmp_path / "old.sqlite")
+    old.connection.execute("INSERT INTO writes VALUES (1, '2026-05-17T00:00', '', '{}', 'done')")
+    rows = [  # file, state, photo
+        (b"a", "written", b"1"), (b"b", "written", b"1"), (b"a", "undone", b"1"),
+        (b"a", "written", b"1"), (b"a", "written", b"2"), (b"b", "written", None),
+    ]  # fmt: skip
+    old.connection.executemany(
+        "INSERT INTO written_files (write_id, kind, photo, file, state, after_sha256, mark, added,"
+        " photo_sha256) VALUES (1, 'sidecar', '', ?, ?, '', '{}', '{}', ?)",
+        rows,
+    )
+    old.close()
+    monkeypatch.undo()
+    new = Store.open(tmp_path / "old.sqlite")
+
+    found = new.connection.execute("SELECT follows FROM written_files ORDER BY id").fetchall()
+    assert [link for (link,) in found] == [None, None, None, 1, None, 2]

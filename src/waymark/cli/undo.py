@@ -11,6 +11,7 @@ from waymark.cli.write import Apply, Brief, show, sum_up
 
 if TYPE_CHECKING:
     from waymark.library.journal import Journal
+_NOTHING = "Nothing of it is left to be taken back; `waymark undo --list` says what is."
 
 
 def undo(
@@ -44,7 +45,7 @@ def undo(
             raise ConfigError("--all and a WRITE_ID exclude each other; give one of them.")
         number = None if all_ else journal.find(write_id).id
         if not apply:
-            show(plan_undo(journal, number), brief=brief)
+            show(plan_undo(journal, number), brief=brief, nothing=_NOTHING)
             return
         with bar() as progress:
             outcome = apply_undo(journal, number, progress=progress)

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
 Apply = Annotated[bool, typer.Option("--apply", help="Do it; without, it is only shown.")]
 Brief = Annotated[bool, typer.Option("--brief", help="Show a line a file, not what changes in it.")]
+_NOTHING = (
+    "Nothing to write: no photo there is approved or corrected. Review them with "
+    "`waymark serve --library default`, or let --min-score say how sure is enough."
+)
 
 
 def write(
@@ -64,6 +68,7 @@ def write(
     from waymark.errors import ConfigError
     from waymark.library.embed import apply_embeds, plan_embeds
     from waymark.library.journal import Journal
+    from waymark.library.journal_settle import foreseen
     from waymark.library.store import Store
     from waymark.library.write import apply_writes
     from waymark.library.write_plan import WriteOptions, plan_withdrawals, plan_writes
@@ -87,7 +92,8 @@ def write(
             withdrawn = plan_withdrawals(paths, options, journal)
             changes, do = chain(withdrawn, plan_writes(tagged, options, journal)), apply_writes
         if not apply:
-            show(changes, brief=brief)
+            with foreseen(journal):
+                show(changes, brief=brief, nothing=_NOTHING)
             return
         below = [str(path.absolute()) for path in paths or ()]
         said = {**options.to_dict(), "paths": below, "embed": embed}
@@ -100,8 +106,14 @@ def write(
         raise typer.Exit(1)
 
 
-def show(changes: Iterable[Change], *, brief: bool) -> None:
-    """Print the differences, and on stderr what they come to; exit 1 if a file is left alone."""
+def show(changes: Iterable[Change], *, brief: bool, nothing: str) -> None:
+    """Print the differences, and on stderr what they come to; exit 1 if a file is left alone.
+
+    Args:
+        changes: what is to be done.
+        brief: a line a file.
+        nothing: what is said where there is no change at all.
+    """
     from waymark.library.write_change import Tally
 
     tally = Tally()
@@ -116,11 +128,7 @@ def show(changes: Iterable[Change], *, brief: bool) -> None:
     if outcome.created or outcome.changed or outcome.removed:
         print("Nothing was changed. To do it: the same command with --apply", file=sys.stderr)
     elif not tally.seen:
-        print(
-            "Nothing to write: no photo there is approved or corrected. Review them with "
-            "`waymark serve --library default`, or let --min-score say how sure is enough.",
-            file=sys.stderr,
-        )
+        print(nothing, file=sys.stderr)
     if outcome.left:
         raise typer.Exit(1)
 

@@ -25,13 +25,12 @@ from typing import Any, Literal
 from waymark.errors import ConfigError, SidecarError
 from waymark.library.journal_lock import alone
 from waymark.library.sidecar_mark import Mark
-from waymark.library.tagged import State
 
 Kind = Literal["sidecar", "embedded"]
 FileState = Literal["planned", "written", "dropped", "undoing", "undone"]
 _COLUMNS = (
     "id, write_id, kind, photo, file, state, before_sha256, before, after_sha256, mark, added, "
-    "photo_sha256, undo_sha256"
+    "photo_sha256, undo_sha256, follows"
 )
 NO_FILE = b""
 """Stands where a hash would, if a file is to be removed."""
@@ -51,6 +50,7 @@ class Entry:
         mark: what it is to say.
         added: everything in it that will be waymark's.
         photo_sha256: of the photo, by which its sidecar is found again when both have moved.
+        follows: number of the row that stands in the file now; None where none does.
     """
 
     photo: Path
@@ -62,6 +62,7 @@ class Entry:
     mark: Mark
     added: Mark
     photo_sha256: bytes | None = None
+    follows: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,7 +140,7 @@ class Journal:
     def begin(self, command: str, options: Mapping[str, Any]) -> int:
         """Open a write and return its number; one that was interrupted goes on."""
         said = json.dumps(dict(options), sort_keys=True)
-        with self._transaction():
+        with self.transaction():
             last = self.connection.execute(
                 "SELECT id, options, state FROM writes ORDER BY id DESC LIMIT 1"
             ).fetchone()
@@ -153,7 +154,7 @@ class Journal:
 
     def finish(self, write_id: int) -> None:
         """Note that a write came to its end; one that wrote nothing is forgotten."""
-        with self._transaction():
+        with self.transaction():
             self.connection.execute("UPDATE writes SET state = 'done' WHERE id = ?", (write_id,))
             self.connection.execute(
                 "DELETE FROM writes WHERE id = ? AND NOT EXISTS "
@@ -162,25 +163,17 @@ class Journal:
             )
 
     def plan(self, write_id: int, entries: Sequence[Entry]) -> list[Row]:
-        """Note what is to be written next; on disk when this returns.
-
-        Of a sidecar that is to be made, what earlier writes put into one of that name is gone,
-        unless it was waymark that removed it.
-        """
+        """Note what is to be written next; on disk when this returns."""
         rows = []
-        with self._transaction():
+        with self.transaction():
             for entry in entries:
-                last = self.live(entry.file) if entry.before_sha256 is None else None
-                if last is not None and last.after_sha256 != NO_FILE:
-                    self.connection.execute(
-                        "UPDATE written_files SET state = 'undone' "
-                        "WHERE file = ? AND state = 'written'",
-                        (os.fsencode(entry.file),),
-                    )
+                follows = entry.follows
+                if entry.kind == "embedded" and (last := self.live(entry.file)) is not None:
+                    follows = last.id
                 cursor = self.connection.execute(
                     "INSERT INTO written_files (write_id, kind, photo, file, state, before_sha256,"
-                    " before, after_sha256, mark, added, photo_sha256)"
-                    " VALUES (?, ?, ?, ?, 'planned', ?, ?, ?, ?, ?, ?)",
+                    " before, after_sha256, mark, added, photo_sha256, follows)"
+                    " VALUES (?, ?, ?, ?, 'planned', ?, ?, ?, ?, ?, ?, ?)",
                     (
                         write_id,
                         entry.kind,
@@ -192,6 +185,7 @@ class Journal:
                         json.dumps(entry.mark.to_dict()),
                         json.dumps(entry.added.to_dict()),
                         entry.photo_sha256,
+                        follows,
                     ),
                 )
                 rows.append(
@@ -199,18 +193,10 @@ class Journal:
                         id=int(cursor.lastrowid or 0),
                         write_id=write_id,
                         state="planned",
-                        **vars(entry),
+                        **{**vars(entry), "follows": follows},
                     )
                 )
         return rows
-
-    def follow(self, row: Row, *, photo: Path, file: Path) -> None:
-        """Note that a sidecar has moved, with its photo: all that was ever written into it."""
-        with self._transaction():
-            self.connection.execute(
-                "UPDATE written_files SET photo = ?, file = ? WHERE file = ? AND photo_sha256 = ?",
-                (os.fsencode(photo), os.fsencode(file), os.fsencode(row.file), row.photo_sha256),
-            )
 
     def plan_undo(self, steps: Iterable[tuple[Row, bytes | None, Mark | None]]) -> None:
         """Note what is to be taken back next; on disk when this returns.
@@ -219,7 +205,7 @@ class Journal:
             steps: the row; the content that it leaves; and, where that holds something of an
                 earlier write, what of it is waymark's.
         """
-        with self._transaction():
+        with self.transaction():
             self.connection.executemany(
                 "UPDATE written_files SET state = 'undoing', undo_sha256 = ?, undo_added = ? "
                 "WHERE id = ?",
@@ -237,7 +223,7 @@ class Journal:
         """Note how far files came, by the number of their row."""
         if not states:
             return
-        with self._transaction():
+        with self.transaction():
             self.connection.executemany(
                 "UPDATE written_files SET state = ? WHERE id = ?",
                 [(state, row) for row, state in states.items()],
@@ -245,71 +231,26 @@ class Journal:
             undone = [(row,) for row, state in states.items() if state == "undone"]
             self.connection.executemany(
                 "UPDATE written_files SET added = undo.undo_added FROM written_files AS undo "
-                "WHERE undo.id = ? AND undo.undo_added IS NOT NULL AND written_files.id = ("
-                "SELECT max(id) FROM written_files AS earlier WHERE earlier.file = undo.file "
-                "AND earlier.state = 'written' AND earlier.id < undo.id)",
+                "WHERE undo.id = ? AND undo.undo_added IS NOT NULL "
+                "AND written_files.id = undo.follows",
                 undone,
             )
 
     def note_after(self, row: int, sha256: bytes) -> None:
         """Note what a file will be, where that was not known when it was planned."""
-        with self._transaction():
+        with self.transaction():
             self.connection.execute(
                 "UPDATE written_files SET after_sha256 = ? WHERE id = ?", (sha256, row)
             )
 
     def unsettled(self) -> list[Row]:
         """Return the rows that a kill left open."""
-        return list(self._rows("state IN ('planned', 'undoing') ORDER BY id", ()))
+        return list(self.select("state IN ('planned', 'undoing') ORDER BY id", ()))
 
-    def live(self, file: Path, *, before: int | None = None) -> Row | None:
-        """Return the last row of a file that stands, or the last one before a row."""
-        where = "file = ? AND state = 'written' AND id < ? ORDER BY id DESC LIMIT 1"
-        return next(self._rows(where, (os.fsencode(file), before or 2**62)), None)
-
-    def candidates(self, file: Path, photo_sha256: bytes | None) -> Iterator[Row]:
-        """Yield the rows that stand of a file, or of a photo wherever it was, the last first."""
-        where = "(file = ? OR photo_sha256 = ?) AND kind = 'sidecar' AND state = 'written'"
-        name = os.fsencode(file)
-        order = "ORDER BY file = ? DESC, id DESC"
-        yield from self._rows(f"{where} {order}", (name, photo_sha256, name))
-
-    def paths_of(self, photo_sha256: bytes | None) -> list[Path]:
-        """Return where the library knows a photo of that content."""
-        found = self.connection.execute(
-            "SELECT path FROM photo WHERE sha256 = ? AND missing = 0 LIMIT 20", (photo_sha256,)
-        )
-        return [Path(os.fsdecode(path)) for (path,) in found]
-
-    def outdated(self, below: tuple[str, list[bytes]]) -> Iterator[tuple[Row, State, float]]:
-        """Yield the last row of each sidecar whose photo shows another landmark now, or none.
-
-        Args:
-            below: an SQL condition on `photo`, with its arguments.
-
-        Yields:
-            The row, what a person says of the photo, and how sure its landmark is: 0 where it
-            shows none.
-        """
-        found = self.connection.execute(
-            "SELECT f.id, photo.state, coalesce(photo.confidence, 0) FROM written_files AS f "
-            "JOIN photo ON photo.path = f.photo LEFT JOIN landmark ON landmark.id = photo.landmark "
-            "WHERE f.kind = 'sidecar' AND f.state = 'written' AND photo.missing = 0 "
-            "AND photo.error IS NULL AND NOT EXISTS (SELECT 1 FROM written_files AS later WHERE "
-            "later.file = f.file AND later.state = 'written' AND later.id > f.id) "
-            "AND (photo.state IN ('rejected', 'not-a-landmark') "
-            "OR landmark.key IS NOT json_extract(f.mark, '$.facts[0][1]')) "
-            f"AND {below[0]} ORDER BY f.file",
-            below[1],
-        ).fetchall()
-        for number, state, confidence in found:
-            for row in self._rows("id = ?", (number,)):
-                yield row, state, confidence
-
-    def is_ours(self, file: Path) -> bool:
-        """Say whether there was no such file before waymark's first write that stands."""
-        where = "file = ? AND state = 'written' ORDER BY id LIMIT 1"
-        return any(row.before is None for row in self._rows(where, (os.fsencode(file),)))
+    def live(self, file: Path) -> Row | None:
+        """Return the last row that stands under a name, whatever is there now."""
+        where = "file = ? AND state = 'written' ORDER BY id DESC LIMIT 1"
+        return next(self.select(where, (os.fsencode(file),)), None)
 
     def rows(self, write_id: int | None) -> Iterator[Row]:
         """Yield the files of a write (None: of all) that stand, the last one first."""
@@ -317,7 +258,7 @@ class Journal:
         which = "write_id = ?" if write_id is not None else "write_id IS NOT ?"
         while True:  # page by page: the states may change in between
             where = f"{which} AND state = 'written' AND id < ? ORDER BY id DESC LIMIT 64"
-            page = list(self._rows(where, (write_id, bound)))
+            page = list(self.select(where, (write_id, bound)))
             yield from page
             if not page:
                 return
@@ -367,12 +308,13 @@ class Journal:
         known = ", ".join(str(write.id) for write in writes[:10]) or "none"
         raise ConfigError(f"there is no write {write_id}; the last ones are: {known}.")
 
-    def _rows(self, where: str, values: Iterable[Any]) -> Iterator[Row]:
+    def select(self, where: str, values: Iterable[Any]) -> Iterator[Row]:
+        """Yield the rows that an SQL condition holds of."""
         for found in self.connection.execute(
             f"SELECT {_COLUMNS} FROM written_files WHERE {where}", tuple(values)
         ):
             number, write_id, kind, photo, file, state, old, before, new = found[:9]
-            mark, added, photo_sha256, undo_sha256 = found[9:]
+            mark, added, photo_sha256, undo_sha256, follows = found[9:]
             yield Row(
                 id=number,
                 write_id=write_id,
@@ -387,11 +329,15 @@ class Journal:
                 added=Mark.from_dict(json.loads(added)),
                 photo_sha256=photo_sha256,
                 undo_sha256=undo_sha256,
+                follows=follows,
             )
 
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        """Do all of it or nothing; a library in use by `tag` is waited for."""
+    def transaction(self) -> Iterator[None]:
+        """Do all of it or nothing; a library in use by `tag` is waited for; one may hold others."""
+        if self.connection.in_transaction:
+            yield
+            return
         self.connection.execute("BEGIN IMMEDIATE")
         try:
             yield

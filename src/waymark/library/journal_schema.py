@@ -42,3 +42,17 @@ ALTER TABLE written_files ADD COLUMN undo_added TEXT;
 CREATE INDEX written_files_by_photo ON written_files (photo_sha256, id)
     WHERE photo_sha256 IS NOT NULL AND state = 'written';
 """
+
+# A row knows the one before it in the same sidecar: names are used again by other photos.
+LINKED = """
+ALTER TABLE written_files ADD COLUMN follows INTEGER REFERENCES written_files (id);
+UPDATE written_files SET follows = (
+    SELECT max(earlier.id) FROM written_files AS earlier
+    WHERE earlier.file = written_files.file AND earlier.kind = written_files.kind
+    AND earlier.id < written_files.id AND earlier.state = 'written'
+    AND (earlier.kind = 'embedded' OR earlier.photo_sha256 IS NULL
+        OR written_files.photo_sha256 IS NULL
+        OR earlier.photo_sha256 = written_files.photo_sha256)
+) WHERE state IN ('planned', 'written', 'undoing');
+CREATE INDEX written_files_by_link ON written_files (follows) WHERE follows IS NOT NULL;
+"""

@@ -52,7 +52,7 @@ from waymark.library.sidecar_read import (
 )
 from waymark.library.sidecar_text import decode_sidecar
 
-_EMPTY = (
+EMPTY = (
     '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>\n'
     '<x:xmpmeta xmlns:x="adobe:ns:meta/" x:xmptk="waymark">\n'
     ' <rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">\n'
@@ -120,7 +120,7 @@ def merge(data: bytes | None, mark: Mark) -> Merged:
     Raises:
         SidecarError: the sidecar cannot be read, or is of a form that waymark cannot extend.
     """
-    source = decode_sidecar(_EMPTY if data is None else data)
+    source = decode_sidecar(EMPTY if data is None else data)
     packet = Packet(source.text)
     edits, notes = Additions(packet, narrow=source.is_narrow), list[str]()
     new: dict[str, tuple[str, ...]] = {}
@@ -160,7 +160,7 @@ def merge(data: bytes | None, mark: Mark) -> Merged:
         **new,
     )
     if not edits:
-        return Merged(data=_EMPTY if data is None else data, added=added, notes=tuple(notes))
+        return Merged(data=EMPTY if data is None else data, added=added, notes=tuple(notes))
     edits.tidy(hollow=(), bare=())
     text = edits.text()
     Packet(text)  # what is written can be read

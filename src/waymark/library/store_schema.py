@@ -202,9 +202,12 @@ CREATE INDEX review_raw_mark ON review (raw_mark, act) WHERE raw_mark IS NOT NUL
 
 def migrations() -> tuple[str, ...]:
     """Return the SQL of each version, oldest first."""
-    from waymark.library.journal_schema import FOLLOWED, JOURNAL
+    from waymark.library.journal_schema import FOLLOWED, JOURNAL, LINKED
 
-    return (_TAGS, JOURNAL, _CONFIDENCE, FOLLOWED, _LANDMARKS, _ANSWERS, _STALE, _SAID, _KNOWN_BY)
+    return (
+        *(_TAGS, JOURNAL, _CONFIDENCE, FOLLOWED, _LANDMARKS, _ANSWERS, _STALE, _SAID, _KNOWN_BY),
+        LINKED,
+    )
 
 
 def migrate(connection: sqlite3.Connection) -> None:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from waymark.library import tag_columns as columns
 from waymark.library.beside import Beside
+from waymark.library.journal_chain import sidecars_pass_on
 from waymark.library.near import compare
 from waymark.library.raw import KINDS
 from waymark.library.scan import Found
@@ -225,13 +226,13 @@ class Saver:
         again, nor brought back by neighbours.
         """
         content = values["sha256"]
-        if (
-            own is not None
-            and own["picture"] is None
-            and own["sha256"] not in (None, content)
-            and columns.looks_the_same(own, values)
-        ):
-            note(connection, own["sha256"], {**values, "raw_mark": None})
+        if own is not None and own["sha256"] not in (None, content):
+            is_noted = bool(own["picture"])
+            same = own["picture"] == values["picture"]
+            if same if is_noted else columns.looks_the_same(own, values):  # it was edited
+                if not is_noted:
+                    note(connection, own["sha256"], {**values, "raw_mark": None})
+                sidecars_pass_on(connection, own["path"], old=own["sha256"], new=content)
         is_news = take_over(connection, values)
         said = answer_to(connection, content)
         if said is None:

@@ -15,15 +15,15 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from pathlib import Path
 
 from waymark.dataset.index import Skipped, printable
 from waymark.errors import SidecarError
 from waymark.library.embed_file import original_of, photo_digest, restore
 from waymark.library.journal import NO_FILE, FileState, Journal, Row
-from waymark.library.journal_owner import find_sidecar, is_of
-from waymark.library.journal_settle import settle_all, stop_if_hopeless
-from waymark.library.sidecar import merge, take_back
+from waymark.library.journal_chain import earlier, follow, later, place_of
+from waymark.library.journal_owner import find_sidecar, is_of, rival_of
+from waymark.library.journal_settle import foreseen, settle_all, stop_if_hopeless
+from waymark.library.sidecar import EMPTY, merge, take_back
 from waymark.library.sidecar_file import digest, refuse_readonly, remove_file, replace_file
 from waymark.library.sidecar_mark import Mark
 from waymark.library.sidecar_read import spared
@@ -37,8 +37,7 @@ class _Step:
     """How one row is taken back.
 
     Attributes:
-        row: of the journal, with where its file is now.
-        photo: where its photo is now.
+        row: of the journal, with where its photo and its file are now.
         before: what the file holds now.
         after: what it is to hold; None: it goes.
         kept: what of the write before is in it again; None where that needs no note.
@@ -46,7 +45,6 @@ class _Step:
     """
 
     row: Row
-    photo: Path
     before: bytes | None
     after: bytes | None
     kept: Mark | None = None
@@ -60,11 +58,12 @@ def plan_undo(journal: Journal, write_id: int | None) -> Iterator[Change]:
         journal: of all writes.
         write_id: of the write to take back; None is all.
     """
-    for row in _newest(journal, write_id):
-        try:
-            yield _plan(row, journal, write_id)
-        except (SidecarError, OSError) as error:
-            yield left(row.photo, row.file, error)
+    with foreseen(journal):
+        for row in _newest(journal, write_id):
+            try:
+                yield _plan(row, journal, write_id)
+            except (SidecarError, OSError) as error:
+                yield left(row.photo, row.file, error)
 
 
 def _plan(row: Row, journal: Journal, write_id: int | None) -> Change:
@@ -74,28 +73,31 @@ def _plan(row: Row, journal: Journal, write_id: int | None) -> Change:
         return Change(photo=row.photo, file=row.file, action="change")
     first = step = _step(row, journal)
     notes = step.notes
-    while True:
-        earlier = journal.live(row.file, before=step.row.id)
-        if earlier is None or (write_id is not None and earlier.write_id != write_id):
+    while (before := earlier(journal, step.row)) is not None:
+        if write_id is not None and before.write_id != write_id:
             break
         if step.kept is not None:
-            earlier = replace(earlier, added=step.kept)
-        step = _back(earlier, step.photo, step.after, journal)
+            before = replace(before, added=step.kept)
+        step = _back(_at(before, first.row), step.after, journal)
         notes += step.notes
     after = step.after
     now = first.before
     action: Action = "same" if after == now else "remove" if after is None else "change"
     return Change(
-        photo=first.photo, file=first.row.file, action=action, before=now, after=after, notes=notes
+        photo=first.row.photo,
+        file=first.row.file,
+        action=action,
+        before=now,
+        after=after,
+        notes=notes,
     )
 
 
 def _newest(journal: Journal, write_id: int | None) -> Iterator[Row]:
     """Yield the last row of each file that is to be taken back."""
-    seen: set[Path] = set()
     for row in journal.rows(write_id):
-        if row.file not in seen:
-            seen.add(row.file)
+        after = later(journal, row)
+        if after is None or write_id not in (None, after.write_id):
             yield row
 
 
@@ -106,42 +108,53 @@ def _step(row: Row, journal: Journal) -> _Step:
         SidecarError: a later write stands in it, or it is gone, a stranger's or unreadable.
         OSError: it cannot be read.
     """
-    _refuse_later(row, row.file, journal)
-    photo, file, data = find_sidecar(row, journal)
-    _refuse_later(row, file, journal)
+    _refuse(later(journal, row))
+    place, data = find_sidecar(row, journal)
+    rival = rival_of(row, place.file, data, journal)
+    _refuse(rival if rival is not None and rival.id > row.id else None)
     if data is not None:
-        refuse_readonly(file)
-    return _back(replace(row, file=file), photo, data, journal)
+        refuse_readonly(place.file)
+    now = replace(row, photo=place.photo, file=place.file, photo_sha256=place.sha256)
+    return _back(now, data, journal)
 
 
-def _refuse_later(row: Row, file: Path, journal: Journal) -> None:
+def _at(row: Row, other: Row) -> Row:
+    """Return a row with where the sidecar of another is."""
+    return replace(row, photo=other.photo, file=other.file, photo_sha256=other.photo_sha256)
+
+
+def _refuse(last: Row | None) -> None:
     """See that no later write stands in a file.
 
     Raises:
         SidecarError: one does.
     """
-    last = journal.live(file)
-    if last is not None and last.id > row.id:
+    if last is not None:
         number = last.write_id
         raise SidecarError(f"was written again by write {number}; `waymark undo {number}` first")
 
 
-def _back(row: Row, photo: Path, now: bytes | None, journal: Journal) -> _Step:
+def _back(row: Row, now: bytes | None, journal: Journal) -> _Step:
     """Plan how a row is taken back, from what its sidecar would hold."""
     if (digest(now) or NO_FILE) == row.after_sha256:
-        return _Step(row=row, photo=photo, before=now, after=row.before)
+        return _Step(row=row, before=now, after=row.before)
     if now is None:
         raise SidecarError("was removed and made anew in between; what was before stays gone")
-    if not is_of(row, now, same_photo=True):
-        return _Step(row=row, photo=photo, before=now, after=now)
+    if not is_of(row, now, same_photo=True, same_name=True):
+        return _Step(row=row, before=now, after=now)
     cleared = take_back(now, row.added)
-    after = None if cleared.empty and row.before is None else cleared.data
-    earlier, kept = journal.live(row.file, before=row.id), None
-    if earlier is not None and row.before is not None:
-        there = spared(row.before, earlier.added, earlier.added)  # what this write had found
+    made = row.before is None or cleared.data == EMPTY  # by waymark, if by another library
+    after = None if cleared.empty and made else cleared.data
+    before, kept = earlier(journal, row), None
+    if before is not None and row.before is not None:
+        there = spared(row.before, before.added, before.added)  # what this write had found
         merged = merge(after, spared(now, row.mark, there))
         after, kept = merged.data, merged.added
-    return _Step(row=row, photo=photo, before=now, after=after, kept=kept, notes=cleared.notes)
+    notes = cleared.notes
+    if any(note.startswith("waymark:TaggedAt") for note in notes):
+        others = [note for note in notes if not note.startswith("waymark:")]
+        notes = (*others, "was written by another library since; what that says of itself stays")
+    return _Step(row=row, before=now, after=after, kept=kept, notes=notes)
 
 
 def _check_photo(row: Row, journal: Journal) -> None:
@@ -151,9 +164,8 @@ def _check_photo(row: Row, journal: Journal) -> None:
         SidecarError: it cannot.
         OSError: it cannot be read.
     """
-    last, now = journal.live(row.file), photo_digest(row.file)
-    if last is not None and last.id != row.id:
-        raise SidecarError(f"was written again by write {last.write_id}; take that back first")
+    _refuse(later(journal, row))
+    now = photo_digest(row.file)
     if now is None:
         raise SidecarError("is not there any more; it was moved or removed")
     if now == row.before_sha256:
@@ -201,8 +213,8 @@ def _turn(
                     photos.append(row)
                 else:
                     step = _step(row, journal)
-                    if step.row.file != row.file:
-                        journal.follow(row, photo=step.photo, file=step.row.file)
+                    if place_of(step.row) != place_of(row):
+                        follow(journal, row, place_of(step.row))
                     sidecars.append(step)
             except (SidecarError, OSError) as error:
                 reasons.append(Skipped(printable(row.file), reason_of(error)))
@@ -256,8 +268,8 @@ def _undo(step: _Step, tally: Tally) -> None:
         remove_file(row.file, expected=expected)
         action = "remove"
     elif step.after is not None and step.after != step.before:
-        replace_file(row.file, step.after, expected=expected, part=row.part, like=step.photo)
+        replace_file(row.file, step.after, expected=expected, part=row.part, like=row.photo)
         action = "change"
     tally.same += action == "same"
     if action != "same":
-        tally.count(Change(photo=step.photo, file=row.file, action=action, notes=step.notes))
+        tally.count(Change(photo=row.photo, file=row.file, action=action, notes=step.notes))

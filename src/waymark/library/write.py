@@ -9,7 +9,6 @@ hashed again at the last moment, and replaced in one step. Photos are never touc
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -21,6 +20,7 @@ from waymark.library.journal import NO_FILE, Entry, FileState, Journal, Row
 from waymark.library.journal_settle import settle_all, stop_if_hopeless
 from waymark.library.sidecar_file import digest, remove_file, replace_file
 from waymark.library.write_change import Change, Outcome, Tally
+from waymark.library.write_follow import keep_up
 from waymark.progress import Progress, silent
 
 BATCH = 64  # sidecars between two commits of the journal
@@ -52,15 +52,11 @@ def apply_writes(
     with journal.writing():
         settle_all(journal)
         while batch := list(islice(waiting, BATCH)):
-            due = [change for change in batch if change.action in _DUE]
             for change in batch:
                 tally.note(change)
+            due = [change for change in keep_up(batch, journal) if change.action in _DUE]
             if due:
                 write_id = write_id or journal.begin(command, options)
-                for change in due:
-                    # a copy's sidecar, on the other hand, is not the one that was written
-                    if change.last is not None and not os.path.lexists(change.last.file):
-                        journal.follow(change.last, photo=change.photo, file=change.file)
                 rows = journal.plan(write_id, [_entry(change) for change in due])
                 _write_batch(zip(rows, due, strict=True), journal, tally)
             progress(tally.seen, 0, "writing sidecars")
@@ -111,4 +107,5 @@ def _entry(change: Change) -> Entry:
         mark=change.mark,
         added=change.added,
         photo_sha256=change.sha256,
+        follows=None if change.last is None else change.last.id,
     )

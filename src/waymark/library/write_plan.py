@@ -15,7 +15,8 @@ from typing import Any
 
 from waymark.errors import ConfigError, SidecarError
 from waymark.library.journal import Journal, Row
-from waymark.library.journal_owner import is_of, last_write
+from waymark.library.journal_chain import Outdated, is_made, outdated
+from waymark.library.journal_owner import last_write
 from waymark.library.sidecar import merge, take_back
 from waymark.library.sidecar_embedded import embedded_tags, embeds_position
 from waymark.library.sidecar_file import Folder, Style, read_file, refuse_readonly
@@ -119,7 +120,7 @@ def _plan(
         before = read_file(file)
         if before is not None:
             refuse_readonly(file)
-        last = None if before is None else last_write(file, before, content, journal)
+        last = last_write(file, before, content, journal)
         if (
             last is not None
             and not options.gps
@@ -170,30 +171,56 @@ def plan_withdrawals(
         journal: of what was written before; it is only read.
     """
     condition = ("1", list[bytes]()) if paths is None else below(paths)
-    for row, state, confidence in journal.outdated(condition):
-        if not row.mark.facts or _is_wanted(state, confidence, options):
+    folder, names, planned = None, Folder(()), set[Path]()
+    for one in outdated(journal, condition):
+        if _is_wanted(one.state, one.confidence, options):
             continue
-        try:
-            data = read_file(row.file)
-            if data is None or not is_of(row, data, same_photo=False):
-                continue
-            refuse_readonly(row.file)
-            cleared = take_back(data, row.added)
-        except (SidecarError, OSError) as error:
-            yield left(row.photo, row.file, error)
-            continue
-        gone = cleared.empty and journal.is_ours(row.file)
-        yield Change(
-            photo=row.photo,
-            file=row.file,
-            action="remove" if gone else "change",
-            before=data,
-            after=None if gone else cleared.data,
-            mark=Mark(refused=row.mark.refused),
-            notes=cleared.notes,
-            sha256=row.photo_sha256,
-            last=row,
-        )
+        parent = Path(os.path.realpath(one.photo.parent))
+        photo = parent / one.photo.name
+        if parent != folder:
+            folder, names = parent, _folder(parent)
+        for file in dict.fromkeys((*names.sidecars(photo), *one.files)):
+            change = None if file in planned else _plan_withdrawal(one, photo, file, journal)
+            if change is not None:
+                planned.add(file)
+                yield change
+
+
+def _folder(path: Path) -> Folder:
+    """Return the names in a folder, none where it is not there or cannot be read."""
+    try:
+        return Folder(entry.name for entry in path.iterdir())
+    except OSError:
+        return Folder(())
+
+
+def _plan_withdrawal(said: Outdated, photo: Path, file: Path, journal: Journal) -> Change | None:
+    """Plan that a sidecar says of a photo no more what is not held; None where it does not."""
+    try:
+        data = read_file(file)
+        if data is None:
+            return None
+        row = last_write(file, data, said.sha256, journal)
+        if row is None or not row.mark.facts or not said.denies(_fact(row.mark, "Landmark")):
+            return None
+        if row.photo != photo and row.photo_sha256 not in (None, said.sha256):
+            return None  # of the other half of a RAW+JPEG pair
+        refuse_readonly(file)
+        cleared = take_back(data, row.added)
+    except (SidecarError, OSError) as error:
+        return left(photo, file, error)
+    gone = cleared.empty and is_made(journal, row)
+    return Change(
+        photo=photo,
+        file=file,
+        action="remove" if gone else "change",
+        before=data,
+        after=None if gone else cleared.data,
+        mark=Mark(refused=row.mark.refused),
+        notes=cleared.notes,
+        sha256=said.sha256,
+        last=row,
+    )
 
 
 def why_changed(photo: Path, tagged: Tagged) -> str | None:
