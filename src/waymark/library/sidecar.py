@@ -183,11 +183,10 @@ def take_back(data: bytes, added: Mark) -> Cleared:
     packet = Packet(source.text)
     edits, notes = Edits(packet), list[str]()
     for name, _, field in _LISTS:
-        for value in getattr(added, field):
-            _drop_value(edits, name, value)
+        _drop_values(edits, name, getattr(added, field))
     if not set(texts(packet, TAGS)) - {*added.tags, *added.mirrored}:
-        for value in added.mirrored:  # beside a tag of somebody's, these would be hidden again
-            _drop_value(edits, TAGS, value)
+        # beside a tag of somebody's, these would be hidden again
+        _drop_values(edits, TAGS, added.mirrored)
     if added.shown and not _drop_shown(edits, added.shown) and names_place(packet, added.shown):
         notes.append("the place shown was changed since, and stays")
     for fact, value in added.facts:
@@ -314,21 +313,20 @@ def _is_estimate(packet: Packet, estimate: Estimate) -> bool:
     )
 
 
-def _drop_value(edits: Edits, name: str, value: str) -> None:
-    """Take one keyword out of a list, the last of its spelling; or the attribute it became."""
-    packet = edits.packet
-    found = [one for one in items(packet, name) if is_simple(one) and own_text(one) == value]
-    if found:
-        edits.drop(found[-1])
-    else:
-        _drop_simple(edits, name, value)
+def _drop_values(edits: Edits, name: str, values: Sequence[str]) -> None:
+    """Take keywords out of a list, each the last of its spelling; or the attribute it became."""
+    there = {own_text(one): one for one in items(edits.packet, name) if is_simple(one)}
+    for value in values:
+        if value in there:
+            edits.drop(there[value])
+    _drop_simple(edits, name, *(value for value in values if value not in there))
 
 
-def _drop_simple(edits: Edits, name: str, value: str) -> bool:
-    """Take out a property that is one text, in either form; say whether it was there."""
-    packet = edits.packet
-    found = [one for one in packet.elements(name) if is_simple(one) and own_text(one) == value]
-    bare = [top for top, text in packet.attributes(name) if text.strip() == value]
+def _drop_simple(edits: Edits, name: str, *values: str) -> bool:
+    """Take out a property that is one of some texts, in either form; say whether it was there."""
+    packet, wanted = edits.packet, frozenset(values)
+    found = [one for one in packet.elements(name) if is_simple(one) and own_text(one) in wanted]
+    bare = [top for top, text in packet.attributes(name) if text.strip() in wanted]
     for element in found:
         edits.drop(element)
     for top in bare:
