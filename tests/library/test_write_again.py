@@ -14,8 +14,18 @@ import pytest
 from lxml import etree
 
 from waymark.gazetteer import Landmark
+from waymark.library.beside import sidecar_place
 from waymark.library.journal import Journal
-from waymark.library.sidecar_forms import BAG, DESCRIPTION, HIERARCHY, LATITUDE, LI, SUBJECT, TAGS
+from waymark.library.sidecar_forms import (
+    BAG,
+    DESCRIPTION,
+    HIERARCHY,
+    LATITUDE,
+    LI,
+    METHOD,
+    SUBJECT,
+    TAGS,
+)
 from waymark.library.sidecar_parse import Packet
 from waymark.library.sidecar_read import facts_of, texts
 from waymark.library.sidecar_text import decode_sidecar
@@ -303,6 +313,28 @@ def test_an_estimate_gives_way_to_a_real_position(desk: Desk) -> None:
     desk.write(desk.tag(photo, gps=(50.0, 3.0)))
 
     assert not packet(desk.folder / "a.jpg.xmp").has(LATITUDE)
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_an_estimate_that_somebody_put_right_is_theirs(desk: Desk, again: bool) -> None:
+    """Written over by another program, it is not marked as waymark's, and the next tag reads it."""
+    photo, file = desk.photo(), desk.folder / "a.jpg.xmp"
+    desk.write(desk.tag(photo), gps=True)
+    moved = file.read_bytes().replace(b"48,51.504N", b"50,30.0N").replace(b"2,17.67E", b"3,15.0E")
+    file.write_bytes(moved)
+    assert sidecar_place(moved) is None
+
+    outcome = desk.write(desk.tag(photo), gps=again)
+
+    assert "changed since" in outcome.notes[0].reason
+    assert sidecar_place(file.read_bytes()) == (50.5, 3.25)
+    assert not packet(file).has(METHOD)
+    assert desk.write(desk.tag(photo), gps=again).write_id is None
+    desk.undo()
+    assert file.read_bytes() == moved
+    desk.undo()
+    assert texts(packet(file), LATITUDE) == ["50,30.0N"]
+    assert not packet(file).has(METHOD)
 
 
 def test_a_photo_whose_own_xmp_has_a_position_gets_no_estimate(desk: Desk) -> None:

@@ -40,26 +40,18 @@ from waymark.library.sidecar_read import (
     container_of,
     folded,
     has_position,
+    is_estimate,
     is_simple,
     items,
     names_place,
     own_text,
-    same_degrees,
     same_place,
     shown_of,
     texts,
     theirs,
 )
-from waymark.library.sidecar_text import decode_sidecar
+from waymark.library.sidecar_text import EMPTY, decode_sidecar
 
-_EMPTY = (
-    '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>\n'
-    '<x:xmpmeta xmlns:x="adobe:ns:meta/" x:xmptk="waymark">\n'
-    ' <rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">\n'
-    " </rdf:RDF>\n"
-    "</x:xmpmeta>\n"
-    '<?xpacket end="w"?>\n'
-).encode()
 # name of the list, the form of a new one, and where a mark keeps its values
 _LISTS = ((SUBJECT, BAG, "subject"), (TAGS, SEQ, "tags"), (HIERARCHY, BAG, "hierarchy"))
 
@@ -120,7 +112,7 @@ def merge(data: bytes | None, mark: Mark) -> Merged:
     Raises:
         SidecarError: the sidecar cannot be read, or is of a form that waymark cannot extend.
     """
-    source = decode_sidecar(_EMPTY if data is None else data)
+    source = decode_sidecar(EMPTY if data is None else data)
     packet = Packet(source.text)
     edits, notes = Additions(packet, narrow=source.is_narrow), list[str]()
     new: dict[str, tuple[str, ...]] = {}
@@ -145,7 +137,7 @@ def merge(data: bytes | None, mark: Mark) -> Merged:
     facts = _state(edits, mark.facts)
     estimate = mark.estimate
     if estimate and (has_position(packet) or packet.has(METHOD) or packet.has(RADIUS)):
-        if not _is_estimate(packet, estimate):
+        if not is_estimate(packet, estimate):
             notes.append("has a position already, which stays")
         estimate = None
     edits.block += positioned(estimate) if estimate else ()
@@ -160,7 +152,7 @@ def merge(data: bytes | None, mark: Mark) -> Merged:
         **new,
     )
     if not edits:
-        return Merged(data=_EMPTY if data is None else data, added=added, notes=tuple(notes))
+        return Merged(data=EMPTY if data is None else data, added=added, notes=tuple(notes))
     edits.tidy(hollow=(), bare=())
     text = edits.text()
     Packet(text)  # what is written can be read
@@ -303,16 +295,6 @@ def _state(edits: Additions, facts: Sequence[tuple[str, str]]) -> tuple[tuple[st
     return tuple(new)
 
 
-def _is_estimate(packet: Packet, estimate: Estimate) -> bool:
-    """Say whether the position in the sidecar is the very estimate."""
-    lat, lon = texts(packet, LATITUDE), texts(packet, LONGITUDE)
-    return (
-        len(lat) == len(lon) == 1
-        and same_degrees(lat[0], estimate.lat)
-        and same_degrees(lon[0], estimate.lon)
-    )
-
-
 def _drop_values(edits: Edits, name: str, values: Sequence[str]) -> None:
     """Take keywords out of a list, each the last of its spelling; or the attribute it became."""
     there = {own_text(one): one for one in items(edits.packet, name) if is_simple(one)}
@@ -347,7 +329,7 @@ def _drop_shown(edits: Edits, shown: Shown) -> bool:
 def _drop_estimate(edits: Edits, estimate: Estimate) -> bool:
     """Take an estimated position out; of one that was changed since, only waymark's remark."""
     packet = edits.packet
-    same = _is_estimate(packet, estimate)
+    same = is_estimate(packet, estimate)
     moved = not same and packet.has(LATITUDE)
     if same:
         for name in (LATITUDE, LONGITUDE):

@@ -22,7 +22,7 @@ from waymark.library.sidecar_file import Folder, Style, read_file, refuse_readon
 from waymark.library.sidecar_forms import TAGS
 from waymark.library.sidecar_mark import Language, Mark, mark_of
 from waymark.library.sidecar_parse import Packet
-from waymark.library.sidecar_read import has_position, spared, texts
+from waymark.library.sidecar_read import has_position, is_estimate, spared, texts
 from waymark.library.sidecar_text import decode_sidecar
 from waymark.library.store import below
 from waymark.library.tagged import State, Tagged
@@ -230,7 +230,10 @@ def remarked(
         return merged.data, mark, merged.added, merged.notes
     if _says_no_more(mark, last.mark):
         mark = replace(mark, facts=last.mark.facts)  # not written anew for the time alone
-    there = set(texts(Packet(decode_sidecar(before).text), TAGS))
+    packet, estimate = Packet(decode_sidecar(before).text), last.added.estimate
+    if estimate and has_position(packet) and not is_estimate(packet, estimate):
+        mark = replace(mark, estimate=None)  # somebody knows better; the remark on it goes
+    there = set(texts(packet, TAGS))
     hidden = tuple(tag for tag in last.added.mirrored if tag in there)
     taken_out = set(last.added.mirrored) - there
     wanted = spared(before, last.mark, mark)
