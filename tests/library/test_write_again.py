@@ -372,6 +372,30 @@ def test_a_keyword_that_was_taken_out_stays_out(desk: Desk) -> None:
         assert "France" not in texts(packet(file), SUBJECT)
 
 
+@pytest.mark.parametrize("own", [None, sidecar(subject=("Ann",))], ids=["made", "merged"])
+@pytest.mark.parametrize("edited", [False, True])
+def test_a_keyword_that_was_taken_out_stays_out_of_what_is_written_anew(
+    desk: Desk, own: bytes | None, edited: bool
+) -> None:
+    """Rejected, and so gone; approved after all; whatever was done to the sidecar in between."""
+    photo, file = desk.photo(), desk.folder / "a.jpg.xmp"
+    if own:
+        file.write_bytes(own)
+    desk.write(desk.tag(photo))
+    edit(file, SUBJECT, drop="France")
+    for _ in range(2):
+        desk.know(desk.tag(photo, state="rejected"))
+        desk.write()
+        if edited:
+            file.write_bytes(sidecar(subject=("Bob",)))
+        desk.know(desk.tag(photo))
+        desk.write(desk.tag(photo))
+        said = texts(packet(file), SUBJECT)
+        assert "Eiffel Tower" in said
+        assert "France" not in said
+        assert ("Bob" in said) == edited
+
+
 def test_the_owners_tags_are_not_hidden_by_an_undo(desk: Desk) -> None:
     """Beside a tag that was added since, the copies of the others stay in TagsList."""
     file = desk.folder / "a.jpg.xmp"

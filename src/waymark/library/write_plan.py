@@ -120,6 +120,8 @@ def _plan(
         if before is not None:
             refuse_readonly(file)
         last = None if before is None else last_write(file, before, content, journal)
+        if last is None:
+            mark = replace(mark, refused=_refused_before(file, content, journal))
         if (
             last is not None
             and not options.gps
@@ -189,7 +191,7 @@ def plan_withdrawals(
             action="remove" if gone else "change",
             before=data,
             after=None if gone else cleared.data,
-            mark=Mark(refused=row.mark.refused),
+            mark=Mark(refused=_refused_now(data, row)),
             notes=cleared.notes,
             sha256=row.photo_sha256,
             last=row,
@@ -226,7 +228,8 @@ def remarked(
         that waymark added, and notes on what stays.
     """
     if before is None or last is None:
-        merged = merge(before, mark)
+        said = Mark(refused=mark.refused)
+        merged = merge(before, spared(before, said, mark) if mark.refused else mark)
         return merged.data, mark, merged.added, merged.notes
     if _says_no_more(mark, last.mark):
         mark = replace(mark, facts=last.mark.facts)  # not written anew for the time alone
@@ -235,9 +238,7 @@ def remarked(
         mark = replace(mark, estimate=None)  # somebody knows better; the remark on it goes
     there = set(texts(packet, TAGS))
     hidden = tuple(tag for tag in last.added.mirrored if tag in there)
-    taken_out = set(last.added.mirrored) - there
-    wanted = spared(before, last.mark, mark)
-    wanted = replace(wanted, refused=tuple(dict.fromkeys((*wanted.refused, *taken_out))))
+    wanted = replace(spared(before, last.mark, mark), refused=_refused_now(before, last))
     said = replace(mark, refused=wanted.refused)
     if last.added.is_within(mark):
         merged = merge(before, wanted)
@@ -249,6 +250,21 @@ def remarked(
     # facts that somebody changed are written anew: they are waymark's
     notes = tuple(note for note in cleared.notes if not note.startswith("waymark:"))
     return merged.data, said, replace(merged.added, mirrored=kept), (*notes, *merged.notes)
+
+
+def _refused_now(data: bytes, last: Row) -> tuple[str, ...]:
+    """Return the keywords that somebody took out of a sidecar since a write, and earlier."""
+    there = frozenset(texts(Packet(decode_sidecar(data).text), TAGS))
+    taken_out = [tag for tag in last.added.mirrored if tag not in there]
+    return tuple(dict.fromkeys((*spared(data, last.mark, Mark()).refused, *taken_out)))
+
+
+def _refused_before(file: Path, photo_sha256: bytes, journal: Journal) -> tuple[str, ...]:
+    """Return what had been taken out of a sidecar when waymark withdrew from it."""
+    last = journal.live(file)
+    if last is None or last.mark.facts or last.photo_sha256 != photo_sha256:
+        return ()
+    return last.mark.refused
 
 
 def _says_no_more(mark: Mark, last: Mark) -> bool:
