@@ -34,7 +34,7 @@ from waymark.library.tagged import Tagged
 from waymark.library.undo import apply_undo, plan_undo
 from waymark.library.write import apply_writes
 from waymark.library.write_change import Outcome
-from waymark.library.write_plan import WriteOptions, plan_withdrawals, plan_writes
+from waymark.library.write_plan import WriteOptions, plan_changes, plan_writes
 
 EIFFEL = Landmark(
     id="eiffel_tower", name="Eiffel Tower", local_name="Tour Eiffel", place="Paris", country="FR",
@@ -108,10 +108,7 @@ class Desk:
     def write(self, *tagged: Tagged, **options: Any) -> Outcome:
         """Write sidecars, and take out of them what is not held any more."""
         asked = WriteOptions(**options)
-        changes = [
-            *plan_withdrawals(None, asked, self.journal),
-            *plan_writes(tagged, asked, self.journal),
-        ]
+        changes = list(plan_changes(tagged, None, asked, self.journal))
         planned = {change.file: change.after for change in changes if change.action == "change"}
         done = apply_writes(changes, self.journal, command="write", options=asked.to_dict())
         for file, content in planned.items():
@@ -360,6 +357,72 @@ def test_no_two_photos_share_a_sidecar(desk: Desk, first: str, second: str) -> N
         said = {landmark_in(file) for file in desk.folder.glob("*.xmp")}
         assert said == {"eiffel_tower", "big_ben"}
         apply_undo(desk.journal, None)
+
+
+@pytest.mark.parametrize("came", ["a.jpg.xmp", "a.png"])
+def test_a_sidecar_that_its_photo_has_left_is_not_left_behind(desk: Desk, came: str) -> None:
+    """Another program made `a.jpg.xmp`, or `a.xmp` may be that of `a.png`: corrected, it goes."""
+    photo, old, new = desk.photo(), desk.folder / "a.xmp", desk.folder / "a.jpg.xmp"
+    desk.know(desk.tag(photo))
+    desk.write(desk.tag(photo), style="adobe")
+    (desk.folder / came).write_bytes(sidecar(subject=("Ann",)))
+    corrected = desk.tag(photo, LOUVRE, state="corrected")
+    desk.know(corrected)
+
+    assert desk.write(corrected, style="adobe").removed == 1
+    assert landmark_in(new) == "louvre"
+    assert not old.exists()
+    assert desk.write(corrected, style="adobe").write_id is None
+    assert desk.undo().left == ()
+    assert landmark_in(old) == "eiffel_tower"
+
+
+def pair(desk: Desk) -> tuple[Path, Path, Path]:
+    """Return a RAW, its JPEG, and the sidecar of both, which is there."""
+    file = desk.folder / "i.xmp"
+    file.write_bytes(sidecar(subject=("Ann",)))
+    return desk.photo("i.CR2"), desk.photo("i.jpg"), file
+
+
+def test_one_of_a_pair_takes_the_sidecar_over(desk: Desk) -> None:
+    """The RAW's tag is rejected, the JPEG's corrected: one change, and one back."""
+    raw, jpeg, file = pair(desk)
+    own = file.read_bytes()
+    for photo in (raw, jpeg):
+        desk.know(desk.tag(photo))
+    desk.write(desk.tag(raw))
+    before = file.read_bytes()
+    desk.know(desk.tag(raw, state="rejected"))
+    corrected = desk.tag(jpeg, LOUVRE, state="corrected")
+    desk.know(corrected)
+    outcome = desk.write(corrected)
+
+    assert (outcome.changed, outcome.same, outcome.left) == (1, 0, ())
+    assert landmark_in(file) == "louvre"
+    assert desk.write(corrected).write_id is None
+    desk.undo()
+    assert file.read_bytes() == before
+    assert apply_undo(desk.journal, None).left == ()
+    assert file.read_bytes() == own
+
+
+def test_a_pair_that_agrees_is_written_once(desk: Desk) -> None:
+    """It is no conflict; another landmark is one; and the sidecar stays while one of them holds."""
+    raw, jpeg, file = pair(desk)
+    tags = [desk.tag(raw), desk.tag(jpeg, score=0.9)]
+    for one in tags:
+        desk.know(one)
+
+    assert desk.write(*tags).left == ()
+    assert desk.write(*tags).same == 2
+    assert len(desk.write(tags[0], desk.tag(jpeg, LOUVRE)).left) == 1
+    desk.know(desk.tag(raw, state="rejected"))
+    assert desk.write(tags[1]).left == ()
+    assert landmark_in(file) == "eiffel_tower"
+    assert desk.write(tags[1]).write_id is None
+    desk.know(desk.tag(jpeg, state="rejected"))
+    desk.write()
+    assert landmark_in(file) is None
 
 
 def test_a_keyword_that_was_taken_out_stays_out(desk: Desk) -> None:

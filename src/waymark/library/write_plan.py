@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from waymark.errors import ConfigError, SidecarError
@@ -72,6 +73,30 @@ def _is_wanted(state: State, confidence: float, options: WriteOptions) -> bool:
     return state == "new" and options.min_score is not None and confidence >= options.min_score
 
 
+def plan_changes(
+    tagged: Iterable[Tagged],
+    paths: Iterable[str | os.PathLike[str]] | None,
+    options: WriteOptions,
+    journal: Journal,
+) -> Iterator[Change]:
+    """Yield all that a write does: what photos are to say, and then what none says any more.
+
+    A sidecar is changed once, also where one photo of a pair takes it over from the other.
+
+    Args:
+        tagged: as in `plan_writes`.
+        paths: as in `plan_withdrawals`: where these photos are.
+        options: which of them, and how.
+        journal: of what was written before; it is only read.
+    """
+    files: dict[Path, Path] = {}
+    for change in plan_writes(tagged, options, journal):
+        if change.action != "left":
+            files[change.photo] = change.file
+        yield change
+    yield from plan_withdrawals(paths, options, journal, files=files)
+
+
 def plan_writes(
     tagged: Iterable[Tagged], options: WriteOptions, journal: Journal
 ) -> Iterator[Change]:
@@ -82,7 +107,7 @@ def plan_writes(
         options: which of them, and how.
         journal: of what was written before; it is only read.
     """
-    folder, names, planned = None, Folder(()), set[Path]()
+    folder, names, planned = None, Folder(()), dict[Path, str | None]()
     for one in tagged:
         if not is_wanted(one, options):
             continue
@@ -95,13 +120,18 @@ def plan_writes(
                 folder = None
                 yield left(photo, photo, error)
                 continue
-            planned = set()
+            planned = {}
         change = _plan(one, photo, names, options, journal)
-        if change.file in planned:
-            change = left(photo, change.file, "is the sidecar of another photo, too")
-        planned.add(change.file)
+        landmark = _fact(change.mark, "Landmark")
+        if change.file in planned and change.action != "left":
+            if planned[change.file] == landmark:  # a RAW and its JPEG
+                change = Change(photo=photo, file=change.file, action="same")
+            else:
+                change = left(photo, change.file, "is the sidecar of another photo, too")
         if change.action in ("create", "change") and (reason := why_changed(photo, one)):
             change = left(photo, change.file, f"its photo {reason}")
+        if change.action != "left":
+            planned[change.file] = landmark
         yield change
 
 
@@ -158,22 +188,31 @@ def _plan(
 
 
 def plan_withdrawals(
-    paths: Iterable[str | os.PathLike[str]] | None, options: WriteOptions, journal: Journal
+    paths: Iterable[str | os.PathLike[str]] | None,
+    options: WriteOptions,
+    journal: Journal,
+    *,
+    files: Mapping[Path, Path] = MappingProxyType({}),
 ) -> Iterator[Change]:
     """Yield the sidecars that say of their photos what neither waymark nor its owner says now.
 
     The owner rejected the tag, or said that it is no landmark; or another bundle, or the
     neighbours, make something else of the photo, and that is not written. What waymark wrote
-    goes from such a sidecar.
+    goes from such a sidecar; and from one that its photo has left for another, as programs read
+    that first, or as it may now be another photo's.
 
     Args:
         paths: folders and photos; None is all of the library.
         options: what is to be written: such photos are `plan_writes`'.
         journal: of what was written before; it is only read.
+        files: by photo, the sidecar that `plan_writes` has for it.
     """
+    taken = frozenset(files.values())
     condition = ("1", list[bytes]()) if paths is None else below(paths)
     for row, state, confidence in journal.outdated(condition):
-        if not row.mark.facts or _is_wanted(state, confidence, options):
+        if not row.mark.facts or row.file in taken:
+            continue
+        if _is_wanted(state, confidence, options) and row.photo not in files:
             continue
         try:
             data = read_file(row.file)
