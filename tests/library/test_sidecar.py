@@ -363,6 +363,16 @@ def test_no_text_takes_long(text: Callable[[int], bytes]) -> None:
     assert seconds(text(3000)) < 40 * max(seconds(text(300)), 0.001)
 
 
+def test_none_grows_too_large_to_be_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither another write nor an undo could touch it then."""
+    data = packet(keywords("Ann"))
+    monkeypatch.setattr("waymark.library.sidecar.MAX_BYTES", len(merge(data, MARK).data))
+    merge(data, MARK)
+
+    with pytest.raises(SidecarError, match="grow"):
+        merge(data + b"\n", MARK)
+
+
 def test_a_very_long_sidecar_is_not_compared_line_by_line() -> None:
     """That would take long where its lines are alike; it is said how many there are."""
     before = packet(keywords(*("Ann",) * 30_000))

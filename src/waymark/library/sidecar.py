@@ -50,7 +50,7 @@ from waymark.library.sidecar_read import (
     texts,
     theirs,
 )
-from waymark.library.sidecar_text import EMPTY, decode_sidecar
+from waymark.library.sidecar_text import EMPTY, MAX_BYTES, decode_sidecar
 
 # name of the list, the form of a new one, and where a mark keeps its values
 _LISTS = ((SUBJECT, BAG, "subject"), (TAGS, SEQ, "tags"), (HIERARCHY, BAG, "hierarchy"))
@@ -110,7 +110,8 @@ def merge(data: bytes | None, mark: Mark) -> Merged:
         mark: what to say.
 
     Raises:
-        SidecarError: the sidecar cannot be read, or is of a form that waymark cannot extend.
+        SidecarError: the sidecar cannot be read, is of a form that waymark cannot extend, or would
+            be too large to be read again.
     """
     source = decode_sidecar(EMPTY if data is None else data)
     packet = Packet(source.text)
@@ -156,7 +157,10 @@ def merge(data: bytes | None, mark: Mark) -> Merged:
     edits.tidy(hollow=(), bare=())
     text = edits.text()
     Packet(text)  # what is written can be read
-    return Merged(data=source.encode(text), added=added, notes=tuple(notes))
+    written = source.encode(text)
+    if len(written) > MAX_BYTES:
+        raise SidecarError(f"would grow over {MAX_BYTES:,} bytes, more than is read; it stays")
+    return Merged(data=written, added=added, notes=tuple(notes))
 
 
 def take_back(data: bytes, added: Mark) -> Cleared:
