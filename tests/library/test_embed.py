@@ -238,6 +238,16 @@ def test_a_correction_replaces_what_was_embedded(photo: Path, journal: Journal) 
     assert plan.action == "left"
 
 
+def test_an_estimate_stays_once_it_was_asked_for(photo: Path, journal: Journal) -> None:
+    """As in a sidecar: the same without --write-gps is no change."""
+    placed = replace(tag(photo), landmark=replace(EIFFEL, lat=48.8584, lon=2.2945))
+    changes = plan_embeds([placed], WriteOptions(gps=True), journal)
+    assert apply_embeds(changes, journal, command="write", options={}).changed == 1
+    outcome = embedded(placed, journal)
+
+    assert (outcome.same, outcome.left) == (1, ())
+
+
 def test_keywords_of_the_photo_are_not_hidden(photo: Path, journal: Journal) -> None:
     """IPTC keywords go into the new TagsList, which programs read instead of them."""
     orders = ["-q", "-overwrite_original", "-XMP:all=", "-IPTC:Keywords=Ann", str(photo)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,9 +13,11 @@ from typing import Any
 
 import pytest
 from lxml import etree
+from PIL import Image
 
 from waymark.gazetteer import Landmark
 from waymark.library.beside import sidecar_place
+from waymark.library.embed import apply_embeds, plan_embeds
 from waymark.library.journal import Journal
 from waymark.library.sidecar_forms import (
     BAG,
@@ -28,7 +31,7 @@ from waymark.library.sidecar_forms import (
 )
 from waymark.library.sidecar_parse import Packet
 from waymark.library.sidecar_read import facts_of, texts
-from waymark.library.sidecar_text import decode_sidecar
+from waymark.library.sidecar_text import EMPTY, decode_sidecar
 from waymark.library.store import Store
 from waymark.library.tagged import Tagged
 from waymark.library.undo import apply_undo, plan_undo
@@ -480,6 +483,53 @@ def test_a_sidecar_with_somebodys_remark_is_not_removed(desk: Desk) -> None:
 
     assert b"my note" in file.read_bytes()
     assert landmark_in(file) is None
+
+
+def test_a_rejected_landmark_inside_a_photo_is_named(
+    desk: Desk, tool: Callable[[str], str]
+) -> None:
+    """No write takes it out, but each says which undo does; after that there is nothing to say."""
+    tool("exiftool")
+    photo = desk.folder / "a.jpg"
+    Image.new("RGB", (8, 8)).save(photo)
+    before = photo.read_bytes()
+    changes = list(plan_embeds([desk.tag(photo)], WriteOptions(), desk.journal))
+    assert apply_embeds(changes, desk.journal, command="write", options={}).changed == 1
+    desk.know(desk.tag(photo))
+    assert desk.write().left == ()
+
+    desk.know(desk.tag(photo, state="rejected"))
+    (inside,) = plan_embeds([], WriteOptions(), desk.journal)
+    for reason in (desk.write().left[0].reason, inside.reason):
+        assert "`waymark undo 1`" in reason
+    assert list(plan_embeds([], WriteOptions(), desk.journal, paths=[desk.folder / "x"])) == []
+    apply_undo(desk.journal, 1)
+    assert photo.read_bytes() == before
+    assert desk.write().left == ()
+
+
+def test_an_empty_sidecar_of_the_owner_stays(desk: Desk) -> None:
+    """Though waymark had made one of that name, which its owner removed."""
+    photo, file = desk.photo(), desk.folder / "a.jpg.xmp"
+    desk.write(desk.tag(photo))
+    file.write_bytes(EMPTY)
+    desk.write(desk.tag(photo))
+    desk.know(desk.tag(photo, state="rejected"))
+    desk.write()
+
+    assert file.read_bytes() == EMPTY
+
+
+def test_a_sidecar_that_was_edited_between_two_writes_is_still_waymarks(desk: Desk) -> None:
+    """What its owner put in and took out again does not make it theirs."""
+    photo, file = desk.photo(), desk.folder / "a.jpg.xmp"
+    desk.write(desk.tag(photo))
+    edit(file, SUBJECT, add="Mine")
+    desk.write(desk.tag(photo, LOUVRE))
+    edit(file, SUBJECT, drop="Mine")
+    desk.know(desk.tag(photo, state="rejected"))
+
+    assert desk.write().removed == 1
 
 
 def test_a_readonly_sidecar_is_left(desk: Desk) -> None:

@@ -80,7 +80,7 @@ def write(
         journal = Journal(store.connection)
         store.check_known(paths or ())
         if embed:
-            changes, do = plan_embeds(tagged, options, journal), apply_embeds
+            changes, do = plan_embeds(tagged, options, journal, paths=paths), apply_embeds
         else:
             changes, do = plan_changes(tagged, paths, options, journal), apply_writes
         if not apply:

@@ -281,11 +281,14 @@ class Journal:
         )
         return [Path(os.fsdecode(path)) for (path,) in found]
 
-    def outdated(self, below: tuple[str, list[bytes]]) -> Iterator[tuple[Row, State, float]]:
+    def outdated(
+        self, below: tuple[str, list[bytes]], kind: Kind = "sidecar"
+    ) -> Iterator[tuple[Row, State, float]]:
         """Yield the last row of each sidecar whose photo shows another landmark now, or none.
 
         Args:
             below: an SQL condition on `photo`, with its arguments.
+            kind: of sidecars, or of photos that were written into.
 
         Yields:
             The row, what a person says of the photo, and how sure its landmark is: 0 where it
@@ -294,22 +297,17 @@ class Journal:
         found = self.connection.execute(
             "SELECT f.id, photo.state, coalesce(photo.confidence, 0) FROM written_files AS f "
             "JOIN photo ON photo.path = f.photo LEFT JOIN landmark ON landmark.id = photo.landmark "
-            "WHERE f.kind = 'sidecar' AND f.state = 'written' AND photo.missing = 0 "
+            "WHERE f.kind = ? AND f.state = 'written' AND photo.missing = 0 "
             "AND photo.error IS NULL AND NOT EXISTS (SELECT 1 FROM written_files AS later WHERE "
             "later.file = f.file AND later.state = 'written' AND later.id > f.id) "
             "AND (photo.state IN ('rejected', 'not-a-landmark') "
             "OR landmark.key IS NOT json_extract(f.mark, '$.facts[0][1]')) "
             f"AND {below[0]} ORDER BY f.file",
-            below[1],
+            (kind, *below[1]),
         ).fetchall()
         for number, state, confidence in found:
             for row in self._rows("id = ?", (number,)):
                 yield row, state, confidence
-
-    def is_ours(self, file: Path) -> bool:
-        """Say whether there was no such file before waymark's first write that stands."""
-        where = "file = ? AND state = 'written' ORDER BY id LIMIT 1"
-        return any(row.before is None for row in self._rows(where, (os.fsencode(file),)))
 
     def rows(self, write_id: int | None) -> Iterator[Row]:
         """Yield the files of a write (None: of all) that stand, the last one first."""

@@ -15,10 +15,11 @@ from types import MappingProxyType
 from typing import Any
 
 from waymark.errors import ConfigError, SidecarError
+from waymark.library.embed_file import photo_digest
 from waymark.library.journal import Journal, Row
 from waymark.library.journal_owner import is_of, last_write
 from waymark.library.sidecar import merge, take_back
-from waymark.library.sidecar_embedded import embedded_tags, embeds_position
+from waymark.library.sidecar_embedded import embedded_facts, embedded_tags, embeds_position
 from waymark.library.sidecar_file import Folder, Style, read_file, refuse_readonly
 from waymark.library.sidecar_forms import TAGS
 from waymark.library.sidecar_mark import Language, Mark, mark_of
@@ -28,6 +29,8 @@ from waymark.library.sidecar_text import decode_sidecar
 from waymark.library.store import below
 from waymark.library.tagged import State, Tagged
 from waymark.library.write_change import Change, left
+
+Paths = Iterable[str | os.PathLike[str]] | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +78,7 @@ def _is_wanted(state: State, confidence: float, options: WriteOptions) -> bool:
 
 def plan_changes(
     tagged: Iterable[Tagged],
-    paths: Iterable[str | os.PathLike[str]] | None,
+    paths: Paths,
     options: WriteOptions,
     journal: Journal,
 ) -> Iterator[Change]:
@@ -95,6 +98,7 @@ def plan_changes(
             files[change.photo] = change.file
         yield change
     yield from plan_withdrawals(paths, options, journal, files=files)
+    yield from unheld_photos(paths, options, journal)
 
 
 def plan_writes(
@@ -152,13 +156,7 @@ def _plan(
         last = None if before is None else last_write(file, before, content, journal)
         if last is None:
             mark = replace(mark, refused=_refused_before(file, content, journal))
-        if (
-            last is not None
-            and not options.gps
-            and tagged.gps is None
-            and _fact(last.mark, "Landmark") == _fact(mark, "Landmark")
-        ):
-            mark = replace(mark, estimate=last.added.estimate)  # it was asked for once
+        mark = still_estimated(mark, last, tagged, options)
         if mark.estimate and embeds_position(photo):
             mark = replace(mark, estimate=None)
         for other in found[1:] if mark.estimate else ():
@@ -188,7 +186,7 @@ def _plan(
 
 
 def plan_withdrawals(
-    paths: Iterable[str | os.PathLike[str]] | None,
+    paths: Paths,
     options: WriteOptions,
     journal: Journal,
     *,
@@ -208,8 +206,7 @@ def plan_withdrawals(
         files: by photo, the sidecar that `plan_writes` has for it.
     """
     taken = frozenset(files.values())
-    condition = ("1", list[bytes]()) if paths is None else below(paths)
-    for row, state, confidence in journal.outdated(condition):
+    for row, state, confidence in journal.outdated(_condition(paths)):
         if not row.mark.facts or row.file in taken:
             continue
         if _is_wanted(state, confidence, options) and row.photo not in files:
@@ -223,7 +220,7 @@ def plan_withdrawals(
         except (SidecarError, OSError) as error:
             yield left(row.photo, row.file, error)
             continue
-        gone = cleared.empty and journal.is_ours(row.file)
+        gone = cleared.empty and _is_ours(row, journal)
         yield Change(
             photo=row.photo,
             file=row.file,
@@ -237,6 +234,47 @@ def plan_withdrawals(
         )
 
 
+def unheld_photos(
+    paths: Paths, options: WriteOptions, journal: Journal, *, kept: bool = True
+) -> Iterator[Change]:
+    """Yield the photos that say inside what is not held any more: only an undo takes it out.
+
+    Args:
+        paths: folders and photos; None is all of the library.
+        options: what is to be written.
+        journal: of what was written before; it is only read.
+        kept: also photos that are to be written, as another landmark's.
+    """
+    for row, state, confidence in journal.outdated(_condition(paths), "embedded"):
+        if not kept and _is_wanted(state, confidence, options):
+            continue
+        said = embedded_facts(row.file).get("Landmark")
+        if said == _fact(row.mark, "Landmark") or photo_digest(row.file) == row.after_sha256:
+            yield left(
+                row.photo,
+                row.file,
+                f"says inside what is not held any more; take it back by `waymark undo "
+                f"{row.write_id}`",
+            )
+
+
+def _condition(paths: Paths) -> tuple[str, list[bytes]]:
+    """Return an SQL condition on photos, with its arguments."""
+    return ("1", []) if paths is None else below(paths)
+
+
+def _is_ours(row: Row, journal: Journal) -> bool:
+    """Say whether waymark made a sidecar, by what each write that stands had found there."""
+    while row.before is not None:
+        earlier = journal.live(row.file, before=row.id)
+        if earlier is None or not is_of(
+            earlier, row.before, same_photo=earlier.photo_sha256 == row.photo_sha256
+        ):
+            return False
+        row = earlier
+    return True
+
+
 def why_changed(photo: Path, tagged: Tagged) -> str | None:
     """Return why a photo is no longer the one that was tagged; None where it is."""
     try:
@@ -248,6 +286,15 @@ def why_changed(photo: Path, tagged: Tagged) -> str | None:
     except OSError as error:
         return f"cannot be read ({error.strerror or error})"
     return None if same else "was changed since it was tagged; run `waymark tag` again"
+
+
+def still_estimated(mark: Mark, last: Row | None, tagged: Tagged, options: WriteOptions) -> Mark:
+    """Return a mark with the estimate of the last write: it was asked for once."""
+    if last is None or options.gps or tagged.gps is not None:
+        return mark
+    if _fact(last.mark, "Landmark") != _fact(mark, "Landmark"):
+        return mark
+    return replace(mark, estimate=last.added.estimate)
 
 
 def remarked(
