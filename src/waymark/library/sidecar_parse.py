@@ -173,7 +173,7 @@ def _scan(text: str) -> list[Span]:
     for match in _MARKUP.finditer(text):
         if match["dtd"]:
             raise SidecarError(_HAS_DTD)
-        if match["broken"]:  # a search for its end from each of many such would never end
+        if match["broken"]:  # to look for the end of each of many such would take the square
             break
         if match["name"] is None:
             continue

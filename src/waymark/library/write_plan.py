@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -30,7 +30,7 @@ from waymark.library.store import below
 from waymark.library.tagged import State, Tagged
 from waymark.library.write_change import Change, left
 
-Paths = Iterable[str | os.PathLike[str]] | None
+Paths = Collection[str | os.PathLike[str]] | None
 
 
 @dataclass(frozen=True, kw_only=True)
