@@ -238,6 +238,16 @@ def test_a_correction_replaces_what_was_embedded(photo: Path, journal: Journal) 
     assert plan.action == "left"
 
 
+def test_an_estimate_stays_once_it_was_asked_for(photo: Path, journal: Journal) -> None:
+    """As in a sidecar: the same without --write-gps is no change."""
+    placed = replace(tag(photo), landmark=replace(EIFFEL, lat=48.8584, lon=2.2945))
+    changes = plan_embeds([placed], WriteOptions(gps=True), journal)
+    assert apply_embeds(changes, journal, command="write", options={}).changed == 1
+    outcome = embedded(placed, journal)
+
+    assert (outcome.same, outcome.left) == (1, ())
+
+
 def test_keywords_of_the_photo_are_not_hidden(photo: Path, journal: Journal) -> None:
     """IPTC keywords go into the new TagsList, which programs read instead of them."""
     orders = ["-q", "-overwrite_original", "-XMP:all=", "-IPTC:Keywords=Ann", str(photo)]
@@ -263,12 +273,36 @@ def test_a_file_system_without_links_keeps_whole_originals(
 
     monkeypatch.setattr("waymark.library.embed_file.os.link", no_links)
     with monkeypatch.context() as patch:
-        patch.setattr("waymark.library.embed_file.shutil.copy2", half)
+        patch.setattr("waymark.library.embed_file.shutil.copyfile", half)
         with pytest.raises(SidecarError, match="make room"):
             embedded(tag(photo), journal)
     assert list(photo.parent.iterdir()) == [photo]
     assert embedded(tag(photo), journal).changed == 1
     assert photo.with_name(photo.name + "_original").read_bytes() == before
+
+
+def test_nobody_else_reads_an_unfinished_copy(
+    photo: Path, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The photo may be private; the finished one is as open as it was."""
+    photo.chmod(0o640)
+    seen = []
+    dress = embed_file.dress
+
+    def looked(descriptor: int, old: Path) -> None:
+        seen.append(os.fstat(descriptor).st_mode & 0o777)
+        dress(descriptor, old)
+
+    def no_links(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(embed_file, "dress", looked)
+    monkeypatch.setattr("waymark.library.embed_file.os.link", no_links)
+    assert embedded(tag(photo), journal).changed == 1
+    assert seen == [0o600, 0o600]
+    kept = photo.with_name(photo.name + "_original")
+    assert {path.stat().st_mode & 0o777 for path in (photo, kept)} == {0o640}
+    assert kept.stat().st_mtime_ns == 10**18
 
 
 def test_formats_that_only_have_sidecars(photo: Path, journal: Journal) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +18,7 @@ from waymark.gazetteer import Landmark
 from waymark.library.sidecar import merge, take_back
 from waymark.library.sidecar_mark import Mark, mark_of
 from waymark.library.tagged import Tagged
+from waymark.library.write_change import Change
 
 EIFFEL = Landmark(
     id="eiffel_tower", name="Eiffel Tower", local_name="Tour Eiffel", place="Paris", country="FR",
@@ -316,3 +320,66 @@ def test_in_and_out_again(theirs: list[str], ours: list[str], encoding: str, new
 
     assert merge(merged.data, mark).data == merged.data
     assert take_back(merged.data, merged.added).data == data
+
+
+OURS = ' xmlns:waymark="https://github.com/waymark/waymark/ns/1.0/"'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        lambda n: b"<!--" * n,
+        lambda n: b"<!-- > " * n,
+        lambda n: b"<?" * n,
+        lambda n: b"<![CDATA[" * n,
+        lambda n: b'<a "' * n,
+        lambda n: packet("", " " * 4 * n + OURS + ' waymark:Score="1"'),
+        lambda n: packet("<waymark:Score>1</waymark:Score>" * n, OURS),
+        lambda n: packet(keywords(*map(str, range(n)))),
+        lambda n: packet(
+            "<dc:a/>" * n, "".join(f' xmlns:p{i}="u:{i}" p{i}:Score="{i}"' for i in range(n)) + OURS
+        ),
+        lambda n: packet("").replace(
+            b"</rdf:RDF>",
+            f'<rdf:Description{OURS} waymark:Score="1"/>'.encode() * n + b"</rdf:RDF>",
+        ),
+    ],
+    ids=["comments", "half comments", "instructions", "data", "quotes", "spaces", "facts",
+         "keywords", "namespaces", "descriptions"],
+)  # fmt: skip
+def test_no_text_takes_long(text: Callable[[int], bytes]) -> None:
+    """Ten times the text takes some ten times as long, not a hundred times."""
+
+    def seconds(data: bytes) -> float:
+        best = float("inf")
+        for _ in range(3):
+            start = time.process_time()
+            with suppress(SidecarError):
+                merged = merge(data, MARK)
+                take_back(merged.data, merged.added)
+            best = min(best, time.process_time() - start)
+        return best
+
+    assert seconds(text(3000)) < 40 * max(seconds(text(300)), 0.001)
+
+
+def test_none_grows_too_large_to_be_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither another write nor an undo could touch it then."""
+    data = packet(keywords("Ann"))
+    monkeypatch.setattr("waymark.library.sidecar.MAX_BYTES", len(merge(data, MARK).data))
+    merge(data, MARK)
+
+    with pytest.raises(SidecarError, match="grow"):
+        merge(data + b"\n", MARK)
+
+
+def test_a_very_long_sidecar_is_not_compared_line_by_line() -> None:
+    """That would take long where its lines are alike; it is said how many there are."""
+    before = packet(keywords(*("Ann",) * 30_000))
+    change = Change(
+        photo=Path("a"), file=Path("a"), action="change", before=before, after=before + b"\n\n"
+    )
+
+    assert list(change.difference())[2:] == [
+        "@@ 30,008 lines become 30,010: too many to compare @@"
+    ]

@@ -73,6 +73,48 @@ def test_a_new_file_is_no_more_open_than_its_photo(tmp_path: Path) -> None:
     assert (tmp_path / "a.xmp").stat().st_mode & 0o777 == 0o600
 
 
+@pytest.mark.parametrize(
+    ("mode", "kept", "expected"),
+    [(0o640, True, 0o640), (0o640, False, 0o600), (0o604, False, 0o600), (0o644, False, 0o644)],
+)
+def test_a_new_file_is_of_its_photos_group(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: int, kept: bool, expected: int
+) -> None:
+    """Or it is closed to those whom the photo is closed to, where the group cannot be kept."""
+    photo = tmp_path / "a.jpg"
+    photo.touch()
+    group = photo.stat().st_gid + 1
+    try:
+        os.chown(photo, -1, group)
+    except OSError:
+        pytest.skip("only root may give a file to any group")
+    photo.chmod(mode)
+
+    def refuse(*_: object) -> None:
+        raise PermissionError
+
+    if not kept:
+        monkeypatch.setattr(os, "fchown", refuse)
+    swap(tmp_path / "a.xmp", None, b"new")
+
+    found = (tmp_path / "a.xmp").stat()
+    assert (found.st_mode & 0o777, found.st_gid == group) == (expected, kept)
+
+
+def test_the_umask_counts_for_new_files(tmp_path: Path) -> None:
+    """Who closes all that they make to others closes sidecars, too."""
+    (tmp_path / "a.jpg").touch()
+    (tmp_path / "a.jpg").chmod(0o644)
+    mask = os.umask(0o027)
+    try:
+        swap(tmp_path / "a.xmp", None, b"new")
+        assert os.umask(0o027) == 0o027
+    finally:
+        os.umask(mask)
+
+    assert (tmp_path / "a.xmp").stat().st_mode & 0o777 == 0o640
+
+
 @pytest.mark.parametrize("now", [b"saved by somebody", None])
 def test_a_file_that_was_changed_meanwhile_is_left(tmp_path: Path, now: bytes | None) -> None:
     """Another program's save wins, whatever it did."""

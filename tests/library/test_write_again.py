@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,19 +13,31 @@ from typing import Any
 
 import pytest
 from lxml import etree
+from PIL import Image
 
 from waymark.gazetteer import Landmark
+from waymark.library.beside import sidecar_place
+from waymark.library.embed import apply_embeds, plan_embeds
 from waymark.library.journal import Journal
-from waymark.library.sidecar_forms import BAG, DESCRIPTION, HIERARCHY, LATITUDE, LI, SUBJECT, TAGS
+from waymark.library.sidecar_forms import (
+    BAG,
+    DESCRIPTION,
+    HIERARCHY,
+    LATITUDE,
+    LI,
+    METHOD,
+    SUBJECT,
+    TAGS,
+)
 from waymark.library.sidecar_parse import Packet
 from waymark.library.sidecar_read import facts_of, texts
-from waymark.library.sidecar_text import decode_sidecar
+from waymark.library.sidecar_text import EMPTY, decode_sidecar
 from waymark.library.store import Store
 from waymark.library.tagged import Tagged
 from waymark.library.undo import apply_undo, plan_undo
 from waymark.library.write import apply_writes
 from waymark.library.write_change import Outcome
-from waymark.library.write_plan import WriteOptions, plan_withdrawals, plan_writes
+from waymark.library.write_plan import WriteOptions, plan_changes, plan_writes
 
 EIFFEL = Landmark(
     id="eiffel_tower", name="Eiffel Tower", local_name="Tour Eiffel", place="Paris", country="FR",
@@ -98,10 +111,7 @@ class Desk:
     def write(self, *tagged: Tagged, **options: Any) -> Outcome:
         """Write sidecars, and take out of them what is not held any more."""
         asked = WriteOptions(**options)
-        changes = [
-            *plan_withdrawals(None, asked, self.journal),
-            *plan_writes(tagged, asked, self.journal),
-        ]
+        changes = list(plan_changes(tagged, None, asked, self.journal))
         planned = {change.file: change.after for change in changes if change.action == "change"}
         done = apply_writes(changes, self.journal, command="write", options=asked.to_dict())
         for file, content in planned.items():
@@ -305,6 +315,28 @@ def test_an_estimate_gives_way_to_a_real_position(desk: Desk) -> None:
     assert not packet(desk.folder / "a.jpg.xmp").has(LATITUDE)
 
 
+@pytest.mark.parametrize("again", [False, True])
+def test_an_estimate_that_somebody_put_right_is_theirs(desk: Desk, again: bool) -> None:
+    """Written over by another program, it is not marked as waymark's, and the next tag reads it."""
+    photo, file = desk.photo(), desk.folder / "a.jpg.xmp"
+    desk.write(desk.tag(photo), gps=True)
+    moved = file.read_bytes().replace(b"48,51.504N", b"50,30.0N").replace(b"2,17.67E", b"3,15.0E")
+    file.write_bytes(moved)
+    assert sidecar_place(moved) is None
+
+    outcome = desk.write(desk.tag(photo), gps=again)
+
+    assert "changed since" in outcome.notes[0].reason
+    assert sidecar_place(file.read_bytes()) == (50.5, 3.25)
+    assert not packet(file).has(METHOD)
+    assert desk.write(desk.tag(photo), gps=again).write_id is None
+    desk.undo()
+    assert file.read_bytes() == moved
+    desk.undo()
+    assert texts(packet(file), LATITUDE) == ["50,30.0N"]
+    assert not packet(file).has(METHOD)
+
+
 def test_a_photo_whose_own_xmp_has_a_position_gets_no_estimate(desk: Desk) -> None:
     """Some programs keep it there alone."""
     from PIL import Image
@@ -330,6 +362,72 @@ def test_no_two_photos_share_a_sidecar(desk: Desk, first: str, second: str) -> N
         apply_undo(desk.journal, None)
 
 
+@pytest.mark.parametrize("came", ["a.jpg.xmp", "a.png"])
+def test_a_sidecar_that_its_photo_has_left_is_not_left_behind(desk: Desk, came: str) -> None:
+    """Another program made `a.jpg.xmp`, or `a.xmp` may be that of `a.png`: corrected, it goes."""
+    photo, old, new = desk.photo(), desk.folder / "a.xmp", desk.folder / "a.jpg.xmp"
+    desk.know(desk.tag(photo))
+    desk.write(desk.tag(photo), style="adobe")
+    (desk.folder / came).write_bytes(sidecar(subject=("Ann",)))
+    corrected = desk.tag(photo, LOUVRE, state="corrected")
+    desk.know(corrected)
+
+    assert desk.write(corrected, style="adobe").removed == 1
+    assert landmark_in(new) == "louvre"
+    assert not old.exists()
+    assert desk.write(corrected, style="adobe").write_id is None
+    assert desk.undo().left == ()
+    assert landmark_in(old) == "eiffel_tower"
+
+
+def pair(desk: Desk) -> tuple[Path, Path, Path]:
+    """Return a RAW, its JPEG, and the sidecar of both, which is there."""
+    file = desk.folder / "i.xmp"
+    file.write_bytes(sidecar(subject=("Ann",)))
+    return desk.photo("i.CR2"), desk.photo("i.jpg"), file
+
+
+def test_one_of_a_pair_takes_the_sidecar_over(desk: Desk) -> None:
+    """The RAW's tag is rejected, the JPEG's corrected: one change, and one back."""
+    raw, jpeg, file = pair(desk)
+    own = file.read_bytes()
+    for photo in (raw, jpeg):
+        desk.know(desk.tag(photo))
+    desk.write(desk.tag(raw))
+    before = file.read_bytes()
+    desk.know(desk.tag(raw, state="rejected"))
+    corrected = desk.tag(jpeg, LOUVRE, state="corrected")
+    desk.know(corrected)
+    outcome = desk.write(corrected)
+
+    assert (outcome.changed, outcome.same, outcome.left) == (1, 0, ())
+    assert landmark_in(file) == "louvre"
+    assert desk.write(corrected).write_id is None
+    desk.undo()
+    assert file.read_bytes() == before
+    assert apply_undo(desk.journal, None).left == ()
+    assert file.read_bytes() == own
+
+
+def test_a_pair_that_agrees_is_written_once(desk: Desk) -> None:
+    """It is no conflict; another landmark is one; and the sidecar stays while one of them holds."""
+    raw, jpeg, file = pair(desk)
+    tags = [desk.tag(raw), desk.tag(jpeg, score=0.9)]
+    for one in tags:
+        desk.know(one)
+
+    assert desk.write(*tags).left == ()
+    assert desk.write(*tags).same == 2
+    assert len(desk.write(tags[0], desk.tag(jpeg, LOUVRE)).left) == 1
+    desk.know(desk.tag(raw, state="rejected"))
+    assert desk.write(tags[1]).left == ()
+    assert landmark_in(file) == "eiffel_tower"
+    assert desk.write(tags[1]).write_id is None
+    desk.know(desk.tag(jpeg, state="rejected"))
+    desk.write()
+    assert landmark_in(file) is None
+
+
 def test_a_keyword_that_was_taken_out_stays_out(desk: Desk) -> None:
     """Through another landmark, another language, and back."""
     photo, file = desk.photo(), desk.folder / "a.jpg.xmp"
@@ -338,6 +436,30 @@ def test_a_keyword_that_was_taken_out_stays_out(desk: Desk) -> None:
     for landmark, language in ((BIG_BEN, "english"), (EIFFEL, "local"), (EIFFEL, "english")):
         desk.write(desk.tag(photo, landmark), language=language)
         assert "France" not in texts(packet(file), SUBJECT)
+
+
+@pytest.mark.parametrize("own", [None, sidecar(subject=("Ann",))], ids=["made", "merged"])
+@pytest.mark.parametrize("edited", [False, True])
+def test_a_keyword_that_was_taken_out_stays_out_of_what_is_written_anew(
+    desk: Desk, own: bytes | None, edited: bool
+) -> None:
+    """Rejected, and so gone; approved after all; whatever was done to the sidecar in between."""
+    photo, file = desk.photo(), desk.folder / "a.jpg.xmp"
+    if own:
+        file.write_bytes(own)
+    desk.write(desk.tag(photo))
+    edit(file, SUBJECT, drop="France")
+    for _ in range(2):
+        desk.know(desk.tag(photo, state="rejected"))
+        desk.write()
+        if edited:
+            file.write_bytes(sidecar(subject=("Bob",)))
+        desk.know(desk.tag(photo))
+        desk.write(desk.tag(photo))
+        said = texts(packet(file), SUBJECT)
+        assert "Eiffel Tower" in said
+        assert "France" not in said
+        assert ("Bob" in said) == edited
 
 
 def test_the_owners_tags_are_not_hidden_by_an_undo(desk: Desk) -> None:
@@ -361,6 +483,53 @@ def test_a_sidecar_with_somebodys_remark_is_not_removed(desk: Desk) -> None:
 
     assert b"my note" in file.read_bytes()
     assert landmark_in(file) is None
+
+
+def test_a_rejected_landmark_inside_a_photo_is_named(
+    desk: Desk, tool: Callable[[str], str]
+) -> None:
+    """No write takes it out, but each says which undo does; after that there is nothing to say."""
+    tool("exiftool")
+    photo = desk.folder / "a.jpg"
+    Image.new("RGB", (8, 8)).save(photo)
+    before = photo.read_bytes()
+    changes = list(plan_embeds([desk.tag(photo)], WriteOptions(), desk.journal))
+    assert apply_embeds(changes, desk.journal, command="write", options={}).changed == 1
+    desk.know(desk.tag(photo))
+    assert desk.write().left == ()
+
+    desk.know(desk.tag(photo, state="rejected"))
+    (inside,) = plan_embeds([], WriteOptions(), desk.journal)
+    for reason in (desk.write().left[0].reason, inside.reason):
+        assert "`waymark undo 1`" in reason
+    assert list(plan_embeds([], WriteOptions(), desk.journal, paths=[desk.folder / "x"])) == []
+    apply_undo(desk.journal, 1)
+    assert photo.read_bytes() == before
+    assert desk.write().left == ()
+
+
+def test_an_empty_sidecar_of_the_owner_stays(desk: Desk) -> None:
+    """Though waymark had made one of that name, which its owner removed."""
+    photo, file = desk.photo(), desk.folder / "a.jpg.xmp"
+    desk.write(desk.tag(photo))
+    file.write_bytes(EMPTY)
+    desk.write(desk.tag(photo))
+    desk.know(desk.tag(photo, state="rejected"))
+    desk.write()
+
+    assert file.read_bytes() == EMPTY
+
+
+def test_a_sidecar_that_was_edited_between_two_writes_is_still_waymarks(desk: Desk) -> None:
+    """What its owner put in and took out again does not make it theirs."""
+    photo, file = desk.photo(), desk.folder / "a.jpg.xmp"
+    desk.write(desk.tag(photo))
+    edit(file, SUBJECT, add="Mine")
+    desk.write(desk.tag(photo, LOUVRE))
+    edit(file, SUBJECT, drop="Mine")
+    desk.know(desk.tag(photo, state="rejected"))
+
+    assert desk.write().removed == 1
 
 
 def test_a_readonly_sidecar_is_left(desk: Desk) -> None:

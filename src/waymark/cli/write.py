@@ -62,8 +62,6 @@ def write(
     Without --apply it only shows what would change. Sidecars that exist are merged into, and
     `waymark undo` takes everything back. Exit code 1 if some file had to be left alone.
     """
-    from itertools import chain
-
     from waymark.cli.progress import bar
     from waymark.errors import ConfigError
     from waymark.library.embed import apply_embeds, plan_embeds
@@ -71,7 +69,7 @@ def write(
     from waymark.library.journal_settle import foreseen
     from waymark.library.store import Store
     from waymark.library.write import apply_writes
-    from waymark.library.write_plan import WriteOptions, plan_withdrawals, plan_writes
+    from waymark.library.write_plan import WriteOptions, plan_changes
 
     if approved and min_score is not None:
         raise ConfigError("--approved and --min-score exclude each other; give one of them.")
@@ -87,10 +85,9 @@ def write(
         journal = Journal(store.connection)
         store.check_known(paths or ())
         if embed:
-            changes, do = plan_embeds(tagged, options, journal), apply_embeds
+            changes, do = plan_embeds(tagged, options, journal, paths=paths), apply_embeds
         else:
-            withdrawn = plan_withdrawals(paths, options, journal)
-            changes, do = chain(withdrawn, plan_writes(tagged, options, journal)), apply_writes
+            changes, do = plan_changes(tagged, paths, options, journal), apply_writes
         if not apply:
             with foreseen(journal):
                 show(changes, brief=brief, nothing=_NOTHING)

@@ -40,19 +40,30 @@ from waymark.library.sidecar_read import has_position
 from waymark.library.sidecar_text import decode_sidecar
 from waymark.library.tagged import Tagged
 from waymark.library.write_change import Change, Outcome, Tally, left
-from waymark.library.write_plan import WriteOptions, is_wanted, remarked, why_changed
+from waymark.library.write_plan import (
+    Paths,
+    WriteOptions,
+    is_wanted,
+    remarked,
+    still_estimated,
+    unheld_photos,
+    why_changed,
+)
 from waymark.progress import Progress, silent
 
 
 def plan_embeds(
-    tagged: Iterable[Tagged], options: WriteOptions, journal: Journal
+    tagged: Iterable[Tagged], options: WriteOptions, journal: Journal, *, paths: Paths = None
 ) -> Iterator[Change]:
     """Yield what is to become of each photo's own XMP packet; touch nothing.
+
+    Photos that say what is not held any more are named: only an undo takes that out.
 
     Args:
         tagged: photos.
         options: which of them, and how.
         journal: of what was written before; it is only read.
+        paths: folders and photos where these are; None is all of the library.
 
     Raises:
         MissingExtra: exiftool is not installed.
@@ -65,6 +76,7 @@ def plan_embeds(
                 yield _plan(one, photo, options, journal, exiftool)
             except (SidecarError, OSError) as error:
                 yield left(photo, photo, error)
+    yield from unheld_photos(paths, options, journal, kept=False)
 
 
 def _plan(
@@ -76,13 +88,14 @@ def _plan(
         return left(photo, photo, "is not there any more; run `waymark tag` again")
     before = read_packet(photo, exiftool)
     mark = mark_of(tagged, language=options.language, gps=options.gps)
+    last = journal.live(photo)
+    if last is not None and not (before and says_of(last, before)):
+        last = None
+    mark = still_estimated(mark, last, tagged, options)
     if mark.estimate and _has_placed_sidecar(photo):
         mark = replace(mark, estimate=None)
     if before is None or not Packet(decode_sidecar(before).text).has(TAGS):
         mark = replace(mark, mirrored=embedded_tags(photo))
-    last = journal.live(photo)
-    if last is not None and not (before and says_of(last, before)):
-        last = None
     after, mark, added, notes = remarked(before, mark, last)
     if after == before:
         return Change(photo=photo, file=photo, action="same", before=before, after=before)

@@ -95,14 +95,19 @@ def make_part(row: Row, packet: bytes, exiftool: str) -> bytes:
     if told != now or _meaning(read_packet(row.part, exiftool)) != _meaning(packet):
         lost = ", ".join(sorted(key for key in told if told[key] != now.get(key))[:3])
         raise SidecarError(f"would lose something by exiftool ({lost or 'of its XMP'}); it stays")
-    was = row.file.stat()
-    with row.part.open("rb+") as part:
-        dress(part.fileno(), row.file)
-        os.utime(part.fileno(), ns=(was.st_atime_ns, was.st_mtime_ns))
-        os.fsync(part.fileno())
+    _finish(row.part, row.file)
     found = photo_digest(row.part)
     assert found is not None  # it was just written
     return found
+
+
+def _finish(copy: Path, photo: Path) -> None:
+    """Give a copy the photo's owner, permissions, attributes and time; see that it is on disk."""
+    was = photo.stat()
+    with copy.open("rb+") as file:
+        dress(file.fileno(), photo)
+        os.utime(file.fileno(), ns=(was.st_atime_ns, was.st_mtime_ns))
+        os.fsync(file.fileno())
 
 
 def _told(exiftool: str, photo: Path) -> dict[str, Any]:
@@ -140,9 +145,9 @@ def put_part(row: Row) -> None:
     except FileExistsError as error:
         raise SidecarError(f"{original.name} is there already, and is kept") from error
     except OSError:  # a file system without links
-        shutil.copy2(row.file, half_kept(row))
-        with half_kept(row).open("rb") as file:
-            os.fsync(file.fileno())
+        half_kept(row).touch(mode=0o600)
+        shutil.copyfile(row.file, half_kept(row))
+        _finish(half_kept(row), row.file)
         half_kept(row).rename(original)
     row.part.replace(row.file)
     sync_folder(row.file.parent)
@@ -192,6 +197,7 @@ def _run(exiftool: str, *arguments: str, folder: Path | None = None) -> bytes:
             timeout=_SECONDS,
             check=False,
             cwd=folder,
+            umask=0o077,  # its copy is nobody else's to read before it is as open as the photo
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise SidecarError(f"exiftool does not answer ({error!s:.80})") from error

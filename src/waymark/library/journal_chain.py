@@ -177,6 +177,35 @@ def outdated(journal: Journal, below: tuple[str, list[bytes]]) -> Iterator[Outda
         )
 
 
+def outdated_inside(
+    journal: Journal, below: tuple[str, list[bytes]]
+) -> Iterator[tuple[Row, State, float]]:
+    """Yield the last write into each photo that shows another landmark now, or none.
+
+    Args:
+        journal: of all writes.
+        below: an SQL condition on `photo`, with its arguments.
+
+    Yields:
+        The row, what a person says of the photo, and how sure its landmark is: 0 where it
+        shows none.
+    """
+    found = journal.connection.execute(
+        "SELECT f.id, photo.state, coalesce(photo.confidence, 0) FROM written_files AS f "
+        "JOIN photo ON photo.path = f.photo LEFT JOIN landmark ON landmark.id = photo.landmark "
+        "WHERE f.kind = 'embedded' AND f.state = 'written' AND photo.missing = 0 "
+        "AND photo.error IS NULL AND NOT EXISTS (SELECT 1 FROM written_files AS later WHERE "
+        "later.file = f.file AND later.state = 'written' AND later.id > f.id) "
+        "AND (photo.state IN ('rejected', 'not-a-landmark') "
+        "OR landmark.key IS NOT json_extract(f.mark, '$.facts[0][1]')) "
+        f"AND {below[0]} ORDER BY f.file",
+        below[1],
+    ).fetchall()
+    for number, state, confidence in found:
+        for row in journal.select("id = ?", (number,)):
+            yield row, state, confidence
+
+
 def follow(journal: Journal, row: Row, place: Place) -> None:
     """Note where a sidecar is now: for all that was ever written into it."""
     with journal.transaction():

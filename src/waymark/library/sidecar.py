@@ -40,26 +40,18 @@ from waymark.library.sidecar_read import (
     container_of,
     folded,
     has_position,
+    is_estimate,
     is_simple,
     items,
     names_place,
     own_text,
-    same_degrees,
     same_place,
     shown_of,
     texts,
     theirs,
 )
-from waymark.library.sidecar_text import decode_sidecar
+from waymark.library.sidecar_text import EMPTY, MAX_BYTES, decode_sidecar
 
-EMPTY = (
-    '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>\n'
-    '<x:xmpmeta xmlns:x="adobe:ns:meta/" x:xmptk="waymark">\n'
-    ' <rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">\n'
-    " </rdf:RDF>\n"
-    "</x:xmpmeta>\n"
-    '<?xpacket end="w"?>\n'
-).encode()
 # name of the list, the form of a new one, and where a mark keeps its values
 _LISTS = ((SUBJECT, BAG, "subject"), (TAGS, SEQ, "tags"), (HIERARCHY, BAG, "hierarchy"))
 
@@ -118,7 +110,8 @@ def merge(data: bytes | None, mark: Mark) -> Merged:
         mark: what to say.
 
     Raises:
-        SidecarError: the sidecar cannot be read, or is of a form that waymark cannot extend.
+        SidecarError: the sidecar cannot be read, is of a form that waymark cannot extend, or would
+            be too large to be read again.
     """
     source = decode_sidecar(EMPTY if data is None else data)
     packet = Packet(source.text)
@@ -145,7 +138,7 @@ def merge(data: bytes | None, mark: Mark) -> Merged:
     facts = _state(edits, mark.facts)
     estimate = mark.estimate
     if estimate and (has_position(packet) or packet.has(METHOD) or packet.has(RADIUS)):
-        if not _is_estimate(packet, estimate):
+        if not is_estimate(packet, estimate):
             notes.append("has a position already, which stays")
         estimate = None
     edits.block += positioned(estimate) if estimate else ()
@@ -164,7 +157,10 @@ def merge(data: bytes | None, mark: Mark) -> Merged:
     edits.tidy(hollow=(), bare=())
     text = edits.text()
     Packet(text)  # what is written can be read
-    return Merged(data=source.encode(text), added=added, notes=tuple(notes))
+    written = source.encode(text)
+    if len(written) > MAX_BYTES:
+        raise SidecarError(f"would grow over {MAX_BYTES:,} bytes, more than is read; it stays")
+    return Merged(data=written, added=added, notes=tuple(notes))
 
 
 def take_back(data: bytes, added: Mark) -> Cleared:
@@ -183,11 +179,10 @@ def take_back(data: bytes, added: Mark) -> Cleared:
     packet = Packet(source.text)
     edits, notes = Edits(packet), list[str]()
     for name, _, field in _LISTS:
-        for value in getattr(added, field):
-            _drop_value(edits, name, value)
+        _drop_values(edits, name, getattr(added, field))
     if not set(texts(packet, TAGS)) - {*added.tags, *added.mirrored}:
-        for value in added.mirrored:  # beside a tag of somebody's, these would be hidden again
-            _drop_value(edits, TAGS, value)
+        # beside a tag of somebody's, these would be hidden again
+        _drop_values(edits, TAGS, added.mirrored)
     if added.shown and not _drop_shown(edits, added.shown) and names_place(packet, added.shown):
         notes.append("the place shown was changed since, and stays")
     for fact, value in added.facts:
@@ -304,31 +299,20 @@ def _state(edits: Additions, facts: Sequence[tuple[str, str]]) -> tuple[tuple[st
     return tuple(new)
 
 
-def _is_estimate(packet: Packet, estimate: Estimate) -> bool:
-    """Say whether the position in the sidecar is the very estimate."""
-    lat, lon = texts(packet, LATITUDE), texts(packet, LONGITUDE)
-    return (
-        len(lat) == len(lon) == 1
-        and same_degrees(lat[0], estimate.lat)
-        and same_degrees(lon[0], estimate.lon)
-    )
+def _drop_values(edits: Edits, name: str, values: Sequence[str]) -> None:
+    """Take keywords out of a list, each the last of its spelling; or the attribute it became."""
+    there = {own_text(one): one for one in items(edits.packet, name) if is_simple(one)}
+    for value in values:
+        if value in there:
+            edits.drop(there[value])
+    _drop_simple(edits, name, *(value for value in values if value not in there))
 
 
-def _drop_value(edits: Edits, name: str, value: str) -> None:
-    """Take one keyword out of a list, the last of its spelling; or the attribute it became."""
-    packet = edits.packet
-    found = [one for one in items(packet, name) if is_simple(one) and own_text(one) == value]
-    if found:
-        edits.drop(found[-1])
-    else:
-        _drop_simple(edits, name, value)
-
-
-def _drop_simple(edits: Edits, name: str, value: str) -> bool:
-    """Take out a property that is one text, in either form; say whether it was there."""
-    packet = edits.packet
-    found = [one for one in packet.elements(name) if is_simple(one) and own_text(one) == value]
-    bare = [top for top, text in packet.attributes(name) if text.strip() == value]
+def _drop_simple(edits: Edits, name: str, *values: str) -> bool:
+    """Take out a property that is one of some texts, in either form; say whether it was there."""
+    packet, wanted = edits.packet, frozenset(values)
+    found = [one for one in packet.elements(name) if is_simple(one) and own_text(one) in wanted]
+    bare = [top for top, text in packet.attributes(name) if text.strip() in wanted]
     for element in found:
         edits.drop(element)
     for top in bare:
@@ -349,7 +333,7 @@ def _drop_shown(edits: Edits, shown: Shown) -> bool:
 def _drop_estimate(edits: Edits, estimate: Estimate) -> bool:
     """Take an estimated position out; of one that was changed since, only waymark's remark."""
     packet = edits.packet
-    same = _is_estimate(packet, estimate)
+    same = is_estimate(packet, estimate)
     moved = not same and packet.has(LATITUDE)
     if same:
         for name in (LATITUDE, LONGITUDE):

@@ -77,8 +77,9 @@ class Edits:
             bare: properties that stay, without their lists.
         """
         gone = set(self._gone)
+        changed = {element for element, _ in self._bare}
         for top in self.packet.descriptions:
-            touched = any(element is top for element, _ in self._bare)
+            touched = top in changed
             for child in top.iterchildren("*"):
                 container = container_of(child)
                 inside = [] if container is None else list(container.iterchildren("*"))
@@ -115,9 +116,11 @@ class Edits:
                 (start, end, new.encode("ascii", "xmlcharrefreplace").decode())
                 for start, end, new in changes
             ]
-        for start, end, new in sorted(changes, key=lambda change: change[:2], reverse=True):
-            text = text[:start] + new + text[end:]
-        return text
+        parts, at = list[str](), 0
+        for start, end, new in sorted(changes, key=lambda change: change[:2]):
+            parts += (text[at:start], new)
+            at = end
+        return "".join((*parts, text[at:]))
 
     def render(self, parent: Element, node: Node, layout: Layout, indent: str) -> str:
         """Write a node, with the namespaces declared that its parent does not know."""

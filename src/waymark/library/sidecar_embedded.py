@@ -1,8 +1,8 @@
-"""What a photo carries inside: tags, which a sidecar's TagsList would hide, and a position.
+"""What a photo carries inside: tags, which a sidecar's TagsList would hide, a position, facts.
 
 In:  a photo's file.
 Out: its tags, by the first list of its XMP that has any, else its IPTC keywords; whether its
-     XMP has a position.
+     XMP has a position; what waymark says in it.
 
 Only the head of the file is read. Never raises: a photo that cannot be read has no tags.
 
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, TypeVar
 from waymark.errors import WaymarkError
 from waymark.library.sidecar_mark import clean
 from waymark.library.sidecar_parse import Packet
-from waymark.library.sidecar_read import has_position, theirs
+from waymark.library.sidecar_read import facts_of, has_position, theirs
 from waymark.library.sidecar_text import decode_sidecar
 
 if TYPE_CHECKING:
@@ -50,6 +50,16 @@ def embeds_position(photo: Path) -> bool:
         return packet is not None and has_position(packet)
 
     return _look(photo, ask) or False
+
+
+def embedded_facts(photo: Path) -> dict[str, str]:
+    """Return what a photo's own XMP says in waymark's namespace, by name."""
+
+    def ask(image: ImageFile.ImageFile) -> dict[str, str]:
+        packet = _packet(image)
+        return {} if packet is None else facts_of(packet)
+
+    return _look(photo, ask) or {}
 
 
 def _look(photo: Path, ask: Callable[[ImageFile.ImageFile], T]) -> T | None:

@@ -133,13 +133,12 @@ def replace_file(
     check_same(path, expected)
     with suppress(FileNotFoundError):
         part.unlink()
-    mode = 0o600
-    if expected is None:
-        with suppress(OSError):
-            mode |= like.stat().st_mode & 0o666
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as file:
+            if expected is None:
+                with suppress(OSError):
+                    _open_as(file.fileno(), like)
             file.write(data)
             file.flush()
             if expected is not None:
@@ -203,6 +202,21 @@ def dress(descriptor: int, old: Path) -> None:
     except OSError:
         if stat.S_IMODE(os.fstat(descriptor).st_mode) != stat.S_IMODE(was.st_mode):
             raise
+
+
+def _open_as(descriptor: int, photo: Path) -> None:
+    """Let those read a new file who may read the photo, as far as the umask lets them."""
+    made, was = os.fstat(descriptor), photo.stat()
+    mode = was.st_mode & 0o666
+    if made.st_gid != was.st_gid:
+        try:
+            os.fchown(descriptor, -1, was.st_gid)
+        except OSError:  # another group: what the photo's group and all others may, is safe
+            both = mode >> 3 & mode & 0o7
+            mode = both << 3 | both
+    mask = os.umask(0o077)  # there is no other way to ask for it
+    os.umask(mask)
+    os.fchmod(descriptor, 0o600 | mode & ~mask)
 
 
 def _link_new(part: Path, path: Path) -> None:

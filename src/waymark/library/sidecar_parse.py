@@ -4,7 +4,8 @@ In:  the text of an XMP file, written by any program.
 Out: `Packet`: lxml's elements, where each lies in the text, and the properties of the photo.
 
 lxml says what the XML means (without DTD, entities or network); a scan of our own says where
-it stands. Both must see the same elements in the same order, else the sidecar is refused.
+it stands. Both must see the same elements in the same order, else the sidecar is refused. Text
+comes from anybody: each step takes time in proportion to its size, whatever is in it.
 
 Source: Adobe, XMP specification part 1 (ISO 16684-1), chapter 7: serialisation in RDF.
 """
@@ -12,7 +13,6 @@ Source: Adobe, XMP specification part 1 (ISO 16684-1), chapter 7: serialisation 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,11 +24,15 @@ XML = "http://www.w3.org/XML/1998/namespace"
 
 _MARKUP = re.compile(
     r"<!--.*?-->|<!\[CDATA\[.*?\]\]>|<\?.*?\?>"
-    r"""|<(?P<close>/?)(?P<name>[^\s/>]++)(?P<rest>(?:[^>"']++|"[^"]*+"|'[^']*+')*+)>""",
+    r"""|<(?P<close>/?)(?P<name>[^\s/>!?]++)(?P<rest>(?:[^>"']++|"[^"]*+"|'[^']*+')*+)>"""
+    r"|(?P<dtd><!DOCTYPE)|(?P<broken><)",
     re.DOTALL,
 )
-_ATTRIBUTE = re.compile(r"""\s+([^\s=]+)\s*=\s*(?:"[^"]*"|'[^']*')""")
+_ATTRIBUTE = re.compile(r"""\s++([^\s=]++)\s*+=\s*+(?:"[^"]*+"|'[^']*+')""")
+_PREFIX = re.compile(r"""\sxmlns:([^\s=]++)\s*+=\s*+(?:"([^"]*+)"|'([^']*+)')""")
 _DECLARATION = re.compile(r"<\?xml\s.*?\?>", re.DOTALL)
+
+_HAS_DTD = "has a DTD, which no XMP has; it is left as it is."
 
 Element = Any  # lxml has no types of its own
 
@@ -60,7 +64,7 @@ class Packet:
         root: the outermost element.
         rdf: the element rdf:RDF, or None where x:xmpmeta has none yet.
         spans: where each element lies in the text.
-        bound: every namespace prefix of the document, with what it stands for.
+        bound: every namespace prefix that the text declares, with what it stands for.
     """
 
     def __init__(self, text: str) -> None:
@@ -70,19 +74,19 @@ class Packet:
             SidecarError: it is no well-formed XML, has a DTD, or is no XMP.
         """
         self.text = text
+        spans = _scan(text)
         self.root = _parse(text)
         elements = list(self.root.iter("*"))
-        self.spans: dict[Element, Span] = dict(zip(elements, _scan(text), strict=False))
+        self.spans: dict[Element, Span] = dict(zip(elements, spans, strict=False))
         for element, span in self.spans.items():
             if span.name != _written(element) or span.end < 0:
                 break
         else:
             if len(self.spans) == len(elements):
                 self.rdf = self._find_rdf()
-                self.bound: dict[str | None, set[str]] = {}
-                for element in elements:
-                    for prefix, uri in element.nsmap.items():
-                        self.bound.setdefault(prefix, set()).add(uri)
+                self.bound: dict[str, set[str]] = {}
+                for match in _PREFIX.finditer(text):
+                    self.bound.setdefault(match[1], set()).add(match[2] or match[3] or "")
                 return
         raise SidecarError("has XML that waymark cannot follow; it is left as it is.")
 
@@ -118,11 +122,12 @@ class Packet:
         """Return where an attribute lies in the text, with the space before it."""
         span = self.spans[element]
         uri, _, local = name[1:].rpartition("}")
-        begin = span.start + 1 + len(span.name)
-        for match in _ATTRIBUTE.finditer(self.text, begin, span.opened):
-            prefix, _, written = match[1].rpartition(":")
-            if written == local and prefix and element.nsmap.get(prefix) == uri:
+        written = element.xpath(f"name(@its:{local})", namespaces={"its": uri})
+        at = span.start + 1 + len(span.name)
+        while match := _ATTRIBUTE.match(self.text, at, span.opened):
+            if match[1] == written:
                 return match.span()
+            at = match.end()
         raise SidecarError(f"has an attribute {local!r:.60} that cannot be found again.")
 
     def gap(self, at: int) -> int:
@@ -140,15 +145,16 @@ def _parse(text: str) -> Element:
         encoding="utf-8", resolve_entities=False, load_dtd=False, no_network=True, huge_tree=False,
         dtd_validation=False, remove_comments=False, remove_pis=False, strip_cdata=False,
     )  # fmt: skip
-    if any((match["name"] or "").startswith("!") for match in _MARKUP.finditer(text)):
-        raise SidecarError("has a DTD, which no XMP has; it is left as it is.")
     declaration = _DECLARATION.match(text)
     try:
-        return etree.fromstring(text[declaration.end() if declaration else 0 :].encode(), parser)
+        root = etree.fromstring(text[declaration.end() if declaration else 0 :].encode(), parser)
     except (etree.XMLSyntaxError, UnicodeError, ValueError) as error:
         raise SidecarError(
             f"is no well-formed XML ({_reason(error)}); mend it, or move it away."
         ) from error
+    if root.getroottree().docinfo.internalDTD is not None:
+        raise SidecarError(_HAS_DTD)
+    return root
 
 
 def _reason(error: Exception) -> str:
@@ -156,11 +162,19 @@ def _reason(error: Exception) -> str:
     return re.sub(r" \(<string>, line \d+\)$", "", str(error))[:120]
 
 
-def _scan(text: str) -> Iterator[Span]:
-    """Yield where each element lies, in the order of the start tags."""
+def _scan(text: str) -> list[Span]:
+    """Return where each element lies, in the order of the start tags; up to what is no XML.
+
+    Raises:
+        SidecarError: it has a DTD.
+    """
     found: list[Span] = []
     open_: list[Span] = []
     for match in _MARKUP.finditer(text):
+        if match["dtd"]:
+            raise SidecarError(_HAS_DTD)
+        if match["broken"]:  # to look for the end of each of many such would take the square
+            break
         if match["name"] is None:
             continue
         if match["close"]:
@@ -175,7 +189,7 @@ def _scan(text: str) -> Iterator[Span]:
                 span.closing = span.end = span.opened
             else:
                 open_.append(span)
-    yield from found
+    return found
 
 
 def _written(element: Element) -> str:

@@ -29,9 +29,9 @@ from waymark.library.sidecar_forms import (
     TAGS,
     WAYMARK,
 )
-from waymark.library.sidecar_mark import Mark, Shown, degrees_of
+from waymark.library.sidecar_mark import Estimate, Mark, Shown, degrees_of
 from waymark.library.sidecar_parse import RDF, Element, Packet
-from waymark.library.sidecar_text import decode_sidecar
+from waymark.library.sidecar_text import EMPTY, decode_sidecar
 
 CONTAINERS = (BAG, SEQ, ALT)
 _VALUE = f"{{{RDF}}}value"
@@ -154,6 +154,16 @@ def same_degrees(one: str | None, two: str | None) -> bool:
     return first is not None and second is not None and abs(first - second) < _NEAR
 
 
+def is_estimate(packet: Packet, estimate: Estimate) -> bool:
+    """Say whether the position in the sidecar is the very estimate."""
+    lat, lon = texts(packet, LATITUDE), texts(packet, LONGITUDE)
+    return (
+        len(lat) == len(lon) == 1
+        and same_degrees(lat[0], estimate.lat)
+        and same_degrees(lon[0], estimate.lon)
+    )
+
+
 def names_place(packet: Packet, shown: Shown) -> bool:
     """Say whether LocationShown has the place already: its Wikidata item, or its name."""
     wanted = {folded(text) for _, text in shown.names}
@@ -216,11 +226,11 @@ def facts_of(packet: Packet) -> dict[str, str]:
     return found
 
 
-def spared(data: bytes, said: Mark, wanted: Mark) -> Mark:
+def spared(data: bytes | None, said: Mark, wanted: Mark) -> Mark:
     """Return what is still wanted of a mark: not what somebody took out since it was said.
 
     Args:
-        data: the sidecar now.
+        data: the sidecar now; None where there is none.
         said: what the last write wanted it to say.
         wanted: what it is to say now.
 
@@ -230,7 +240,7 @@ def spared(data: bytes, said: Mark, wanted: Mark) -> Mark:
     Raises:
         SidecarError: the sidecar cannot be read.
     """
-    packet = Packet(decode_sidecar(data).text)
+    packet = Packet(decode_sidecar(EMPTY if data is None else data).text)
     lists = {}
     refused = dict.fromkeys(said.refused)
     for name, field in ((SUBJECT, "subject"), (TAGS, "tags"), (HIERARCHY, "hierarchy")):

@@ -23,10 +23,11 @@ from waymark.library.journal import NO_FILE, FileState, Journal, Row
 from waymark.library.journal_chain import earlier, follow, later, place_of
 from waymark.library.journal_owner import find_sidecar, is_of, rival_of
 from waymark.library.journal_settle import foreseen, settle_all, stop_if_hopeless
-from waymark.library.sidecar import EMPTY, merge, take_back
+from waymark.library.sidecar import merge, take_back
 from waymark.library.sidecar_file import digest, refuse_readonly, remove_file, replace_file
 from waymark.library.sidecar_mark import Mark
 from waymark.library.sidecar_read import spared
+from waymark.library.sidecar_text import EMPTY
 from waymark.library.write import BATCH
 from waymark.library.write_change import Action, Change, Outcome, Tally, left, reason_of
 from waymark.progress import Progress, silent

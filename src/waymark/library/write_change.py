@@ -20,6 +20,7 @@ from waymark.library.sidecar_mark import Mark
 from waymark.library.sidecar_text import decode_sidecar
 
 _NOTHING = Mark()
+_MOST_LINES = 40_000  # difflib's time goes by their square, where lines are alike
 Action = Literal["create", "change", "remove", "same", "left"]
 
 
@@ -59,9 +60,14 @@ class Change:
         if self.before == self.after or self.action in ("same", "left"):
             return
         name = printable(self.file)
+        old, new = _lines(self.before), _lines(self.after)
+        if len(old) + len(new) > _MOST_LINES:
+            yield from (f"--- {name}", f"+++ {name}")
+            yield f"@@ {len(old):,} lines become {len(new):,}: too many to compare @@"
+            return
         yield from difflib.unified_diff(
-            _lines(self.before),
-            _lines(self.after),
+            old,
+            new,
             "/dev/null" if self.before is None else name,
             "/dev/null" if self.after is None else name,
             lineterm="",

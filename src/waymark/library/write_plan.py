@@ -8,26 +8,30 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from waymark.errors import ConfigError, SidecarError
+from waymark.library.embed_file import photo_digest
 from waymark.library.journal import Journal, Row
-from waymark.library.journal_chain import Outdated, is_made, outdated
+from waymark.library.journal_chain import Outdated, is_made, outdated, outdated_inside
 from waymark.library.journal_owner import last_write
 from waymark.library.sidecar import merge, take_back
-from waymark.library.sidecar_embedded import embedded_tags, embeds_position
+from waymark.library.sidecar_embedded import embedded_facts, embedded_tags, embeds_position
 from waymark.library.sidecar_file import Folder, Style, read_file, refuse_readonly
 from waymark.library.sidecar_forms import TAGS
 from waymark.library.sidecar_mark import Language, Mark, mark_of
 from waymark.library.sidecar_parse import Packet
-from waymark.library.sidecar_read import has_position, spared, texts
+from waymark.library.sidecar_read import has_position, is_estimate, spared, texts
 from waymark.library.sidecar_text import decode_sidecar
 from waymark.library.store import below
 from waymark.library.tagged import State, Tagged
 from waymark.library.write_change import Change, left
+
+Paths = Collection[str | os.PathLike[str]] | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +77,31 @@ def _is_wanted(state: State, confidence: float, options: WriteOptions) -> bool:
     return state == "new" and options.min_score is not None and confidence >= options.min_score
 
 
+def plan_changes(
+    tagged: Iterable[Tagged],
+    paths: Paths,
+    options: WriteOptions,
+    journal: Journal,
+) -> Iterator[Change]:
+    """Yield all that a write does: what photos are to say, and then what none says any more.
+
+    A sidecar is changed once, also where one photo of a pair takes it over from the other.
+
+    Args:
+        tagged: as in `plan_writes`.
+        paths: as in `plan_withdrawals`: where these photos are.
+        options: which of them, and how.
+        journal: of what was written before; it is only read.
+    """
+    files: dict[Path, Path] = {}
+    for change in plan_writes(tagged, options, journal):
+        if change.action != "left":
+            files[change.photo] = change.file
+        yield change
+    yield from plan_withdrawals(paths, options, journal, files=files)
+    yield from unheld_photos(paths, options, journal)
+
+
 def plan_writes(
     tagged: Iterable[Tagged], options: WriteOptions, journal: Journal
 ) -> Iterator[Change]:
@@ -83,7 +112,7 @@ def plan_writes(
         options: which of them, and how.
         journal: of what was written before; it is only read.
     """
-    folder, names, planned = None, Folder(()), set[Path]()
+    folder, names, planned = None, Folder(()), dict[Path, str | None]()
     for one in tagged:
         if not is_wanted(one, options):
             continue
@@ -96,13 +125,18 @@ def plan_writes(
                 folder = None
                 yield left(photo, photo, error)
                 continue
-            planned = set()
+            planned = {}
         change = _plan(one, photo, names, options, journal)
-        if change.file in planned:
-            change = left(photo, change.file, "is the sidecar of another photo, too")
-        planned.add(change.file)
+        landmark = _fact(change.mark, "Landmark")
+        if change.file in planned and change.action != "left":
+            if planned[change.file] == landmark:  # a RAW and its JPEG
+                change = Change(photo=photo, file=change.file, action="same")
+            else:
+                change = left(photo, change.file, "is the sidecar of another photo, too")
         if change.action in ("create", "change") and (reason := why_changed(photo, one)):
             change = left(photo, change.file, f"its photo {reason}")
+        if change.action != "left":
+            planned[change.file] = landmark
         yield change
 
 
@@ -121,13 +155,9 @@ def _plan(
         if before is not None:
             refuse_readonly(file)
         last = last_write(file, before, content, journal)
-        if (
-            last is not None
-            and not options.gps
-            and tagged.gps is None
-            and _fact(last.mark, "Landmark") == _fact(mark, "Landmark")
-        ):
-            mark = replace(mark, estimate=last.added.estimate)  # it was asked for once
+        if before is None or last is None:
+            mark = replace(mark, refused=_refused_before(last or journal.live(file), content))
+        mark = still_estimated(mark, last, tagged, options)
         if mark.estimate and embeds_position(photo):
             mark = replace(mark, estimate=None)
         for other in found[1:] if mark.estimate else ():
@@ -157,26 +187,31 @@ def _plan(
 
 
 def plan_withdrawals(
-    paths: Iterable[str | os.PathLike[str]] | None, options: WriteOptions, journal: Journal
+    paths: Paths,
+    options: WriteOptions,
+    journal: Journal,
+    *,
+    files: Mapping[Path, Path] = MappingProxyType({}),
 ) -> Iterator[Change]:
     """Yield the sidecars that say of their photos what neither waymark nor its owner says now.
 
     The owner rejected the tag, or said that it is no landmark; or another bundle, or the
     neighbours, make something else of the photo, and that is not written. What waymark wrote
-    goes from such a sidecar.
+    goes from such a sidecar; and from one that its photo has left for another, as programs read
+    that first, or as it may now be another photo's.
 
     Args:
         paths: folders and photos; None is all of the library.
         options: what is to be written: such photos are `plan_writes`'.
         journal: of what was written before; it is only read.
+        files: by photo, the sidecar that `plan_writes` has for it.
     """
-    condition = ("1", list[bytes]()) if paths is None else below(paths)
-    folder, names, planned = None, Folder(()), set[Path]()
-    for one in outdated(journal, condition):
-        if _is_wanted(one.state, one.confidence, options):
-            continue
+    folder, names, planned = None, Folder(()), set(files.values())
+    for one in outdated(journal, _condition(paths)):
         parent = Path(os.path.realpath(one.photo.parent))
         photo = parent / one.photo.name
+        if _is_wanted(one.state, one.confidence, options) and photo not in files:
+            continue
         if parent != folder:
             folder, names = parent, _folder(parent)
         for file in dict.fromkeys((*names.sidecars(photo), *one.files)):
@@ -216,11 +251,40 @@ def _plan_withdrawal(said: Outdated, photo: Path, file: Path, journal: Journal) 
         action="remove" if gone else "change",
         before=data,
         after=None if gone else cleared.data,
-        mark=Mark(refused=row.mark.refused),
+        mark=Mark(refused=_refused_now(data, row)),
         notes=cleared.notes,
         sha256=said.sha256,
         last=row,
     )
+
+
+def unheld_photos(
+    paths: Paths, options: WriteOptions, journal: Journal, *, kept: bool = True
+) -> Iterator[Change]:
+    """Yield the photos that say inside what is not held any more: only an undo takes it out.
+
+    Args:
+        paths: folders and photos; None is all of the library.
+        options: what is to be written.
+        journal: of what was written before; it is only read.
+        kept: also photos that are to be written, as another landmark's.
+    """
+    for row, state, confidence in outdated_inside(journal, _condition(paths)):
+        if not kept and _is_wanted(state, confidence, options):
+            continue
+        said = embedded_facts(row.file).get("Landmark")
+        if said == _fact(row.mark, "Landmark") or photo_digest(row.file) == row.after_sha256:
+            yield left(
+                row.photo,
+                row.file,
+                f"says inside what is not held any more; take it back by `waymark undo "
+                f"{row.write_id}`",
+            )
+
+
+def _condition(paths: Paths) -> tuple[str, list[bytes]]:
+    """Return an SQL condition on photos, with its arguments."""
+    return ("1", []) if paths is None else below(paths)
 
 
 def why_changed(photo: Path, tagged: Tagged) -> str | None:
@@ -234,6 +298,15 @@ def why_changed(photo: Path, tagged: Tagged) -> str | None:
     except OSError as error:
         return f"cannot be read ({error.strerror or error})"
     return None if same else "was changed since it was tagged; run `waymark tag` again"
+
+
+def still_estimated(mark: Mark, last: Row | None, tagged: Tagged, options: WriteOptions) -> Mark:
+    """Return a mark with the estimate of the last write: it was asked for once."""
+    if last is None or options.gps or tagged.gps is not None:
+        return mark
+    if _fact(last.mark, "Landmark") != _fact(mark, "Landmark"):
+        return mark
+    return replace(mark, estimate=last.added.estimate)
 
 
 def remarked(
@@ -253,15 +326,17 @@ def remarked(
         that waymark added, and notes on what stays.
     """
     if before is None or last is None:
-        merged = merge(before, mark)
+        said = Mark(refused=mark.refused)
+        merged = merge(before, spared(before, said, mark) if mark.refused else mark)
         return merged.data, mark, merged.added, merged.notes
     if _says_no_more(mark, last.mark):
         mark = replace(mark, facts=last.mark.facts)  # not written anew for the time alone
-    there = set(texts(Packet(decode_sidecar(before).text), TAGS))
+    packet, estimate = Packet(decode_sidecar(before).text), last.added.estimate
+    if estimate and has_position(packet) and not is_estimate(packet, estimate):
+        mark = replace(mark, estimate=None)  # somebody knows better; the remark on it goes
+    there = set(texts(packet, TAGS))
     hidden = tuple(tag for tag in last.added.mirrored if tag in there)
-    taken_out = set(last.added.mirrored) - there
-    wanted = spared(before, last.mark, mark)
-    wanted = replace(wanted, refused=tuple(dict.fromkeys((*wanted.refused, *taken_out))))
+    wanted = replace(spared(before, last.mark, mark), refused=_refused_now(before, last))
     said = replace(mark, refused=wanted.refused)
     if last.added.is_within(mark):
         merged = merge(before, wanted)
@@ -273,6 +348,20 @@ def remarked(
     # facts that somebody changed are written anew: they are waymark's
     notes = tuple(note for note in cleared.notes if not note.startswith("waymark:"))
     return merged.data, said, replace(merged.added, mirrored=kept), (*notes, *merged.notes)
+
+
+def _refused_now(data: bytes, last: Row) -> tuple[str, ...]:
+    """Return the keywords that somebody took out of a sidecar since a write, and earlier."""
+    there = frozenset(texts(Packet(decode_sidecar(data).text), TAGS))
+    taken_out = [tag for tag in last.added.mirrored if tag not in there]
+    return tuple(dict.fromkeys((*spared(data, last.mark, Mark()).refused, *taken_out)))
+
+
+def _refused_before(row: Row | None, photo_sha256: bytes) -> tuple[str, ...]:
+    """Return what had been taken out of a sidecar when waymark withdrew from it."""
+    if row is None or row.mark.facts or row.photo_sha256 != photo_sha256:
+        return ()
+    return row.mark.refused
 
 
 def _says_no_more(mark: Mark, last: Mark) -> bool:
