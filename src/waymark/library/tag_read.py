@@ -225,15 +225,14 @@ def _upright(header: _Header, preprocess: Preprocess) -> Image:
 def _picture(image: Image) -> bytes:
     """Return a hash of pixels that turning does not change.
 
-    It is of how often each value is there, and of the sums of rows and columns, from whichever
-    end and in whichever order these come first.
+    It is of how often each value is there: in the whole picture, and in two boxes in its middle,
+    as two pictures may be made of the same values.
     """
-    counts = np.array(image.histogram(), dtype="<u4")
-    rows = np.asarray(image).reshape(image.height, -1)  # colours beside each other: summed faster
-    down = rows.sum(axis=0, dtype="<u4").reshape(image.width, -1).sum(axis=1, dtype="<u4")
-    along = rows.sum(axis=1, dtype="<u4")
-    sides = sorted(min(side.tobytes(), side[::-1].tobytes()) for side in (down, along))
-    return blake2b(b"".join((counts.tobytes(), *sides)), digest_size=16).digest()
+    counts = image.histogram()
+    for eighths in (2, 3):
+        x, y = image.width * eighths // 8, image.height * eighths // 8
+        counts += image.crop((x, y, image.width - x, image.height - y)).histogram()
+    return blake2b(np.array(counts, dtype="<u4").tobytes(), digest_size=16).digest()
 
 
 def _says_how_it_stands(jpeg: bytes) -> bool:
