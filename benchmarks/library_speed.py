@@ -60,7 +60,7 @@ def command(folder: Path, library: Path) -> float:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--photos", type=int, default=60)
+    parser.add_argument("--photos", type=int, default=160)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--workers", type=int, default=cores())
     parser.add_argument("--unchanged", type=int, default=10_000)

@@ -34,6 +34,7 @@ Views = NDArray[np.float32]
 
 _HEAD = 32  # bytes that tell a format
 _END = 65_536  # bytes of a RAW file: its own metadata before, sensor data behind
+_PIECE = 262_144  # bytes
 _OPEN = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _FACTS = ("format", "width", "height", "taken", "gps")
 _TURNS = {
@@ -97,7 +98,7 @@ def read_one(
         (V, 3, size, size) float32, None where there is nothing new to recognise.
     """
     try:
-        data, facts = _load(path)
+        data, digest, facts = _load(path)
     except (FileNotFoundError, NotADirectoryError):
         return None, None
     except OSError as error:
@@ -109,10 +110,9 @@ def read_one(
         # where somebody is writing it, the next run reads it again
         mtime_ns=facts.st_mtime_ns if len(data) == facts.st_size else -1,
         inode=facts.st_ino,
-        sha256=sha256(data).digest(),
+        sha256=digest,
     )
-    assert reading.sha256 is not None
-    if known(reading.sha256):
+    if known(digest):
         return replace(reading, known=True), None
     name = os.fsdecode(os.path.basename(path))  # noqa: PTH119  # bytes
     try:
@@ -149,10 +149,10 @@ def _unread(reason: str) -> Reading:
     return Reading(size=0, mtime_ns=-1, inode=0, error=reason)
 
 
-def _load(path: bytes) -> tuple[bytes, os.stat_result]:
-    """Read a whole regular file; never wait for a pipe."""
+def _load(path: bytes) -> tuple[bytes, bytes, os.stat_result]:
+    """Read a whole regular file, and hash it piece by piece; never wait for a pipe."""
     descriptor = os.open(path, _OPEN)
-    with os.fdopen(descriptor, "rb") as file:
+    with os.fdopen(descriptor, "rb", buffering=0) as file:
         facts = os.fstat(descriptor)
         if not stat.S_ISREG(facts.st_mode):
             raise UnreadablePhoto("is a pipe, a socket or a device, no photo")
@@ -160,7 +160,11 @@ def _load(path: bytes) -> tuple[bytes, os.stat_result]:
             raise PhotoTooLarge(
                 f"{facts.st_size:,} bytes; at most {LIMITS.max_bytes:,} are accepted"
             )
-        return file.read(), facts
+        pieces, digest = [], sha256()
+        while piece := file.read(_PIECE):  # hashed while it is in the cache of the core
+            digest.update(piece)
+            pieces.append(piece)
+        return b"".join(pieces), digest.digest(), facts
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -206,9 +210,17 @@ def _header(data: bytes, name: str) -> _Header:
 
 def _packet_place(data: bytes) -> Point | None:
     """Return the position in a photo's XMP, where some programs write it alone."""
-    start = data.find(b"<x:xmpmeta")
-    end = data.find(b"</x:xmpmeta>", start)
-    return None if start < 0 or end < 0 else sidecar_place(data[start : end + 12])
+    start = data.find(b"<x:xmpmeta", 0, _pixels(data))
+    end = data.find(b"</x:xmpmeta>", start) if start >= 0 else -1
+    return None if end < 0 else sidecar_place(data[start : end + 12])
+
+
+def _pixels(data: bytes) -> int:
+    """Return where the pixels of a JPEG begin, before which its XMP is; the end of other files."""
+    at = 2 if data.startswith(b"\xff\xd8") else len(data)
+    while (marker := data[at : at + 2])[:1] == b"\xff" and marker != b"\xff\xda":
+        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    return at if marker == b"\xff\xda" else len(data)
 
 
 def _upright(header: _Header, preprocess: Preprocess) -> Image:
