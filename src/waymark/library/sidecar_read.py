@@ -190,12 +190,6 @@ def has_position(packet: Packet) -> bool:
     )
 
 
-def position_of(packet: Packet) -> tuple[float, float] | None:
-    """Return the latitude and longitude of the photo, in degrees."""
-    lat, lon = (next(map(degrees_of, texts(packet, name)), None) for name in (LATITUDE, LONGITUDE))
-    return None if lat is None or lon is None else (lat, lon)
-
-
 def theirs(packet: Packet) -> list[str]:
     """Return the owner's keywords as paths with slashes, of the list that programs read first.
 

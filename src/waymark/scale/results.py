@@ -35,7 +35,6 @@ FORMAT = 2
 _ROWS = re.compile(r"part-(\d+)-([0-9a-f]{16})-(\d+)-(\d+)-(\d+)\.parquet")
 _TRIES = re.compile(r"_part-(\d+)\.tries")
 _LEFT = 3600.0  # seconds after which nobody is writing a file any more
-_TEXT = ("photo", "landmark", "name", "place", "country", "category", "wikidata", "error", "json")
 _NUMBERS = ("unknown_score", "score", "lat", "lon")
 COLUMNS = (
     *("photo", "known", "unknown_score", "landmark", "name", "score", "place", "country"),

@@ -18,7 +18,6 @@ from waymark.serve.pages_place import percent
 from waymark.serve.problems import Problem
 
 MOST = 200  # characters of a field
-EVIDENCE = ("photo", "context", "person")
 GPS = ("agree", "near", "disagree")
 KINDS = ("unknown", "failed", "missing")
 _WORDS = ("landmark", "place", "country", "category", "state", "evidence", "gps")

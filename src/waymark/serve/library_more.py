@@ -17,6 +17,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
+from starlette.concurrency import run_in_threadpool
 
 from waymark.bundle.format import find_bundle, name_bundle
 from waymark.dataset.index import printable
@@ -74,13 +75,14 @@ def library_more(service: Service, shelf: Shelf) -> APIRouter:
         counts = await shelf.read(count_lessons)
         known = {one.id for one in service.recogniser.bundle.manifest.landmarks}
         better = _vacant(shelf.file.parent)
+        parent = await run_in_threadpool(_parent, service, shelf)
         return show(
             request,
             service,
             "library_teach.html",
             rows=[(one, count, one.id in known) for one, count in counts.items()],
             count=sum(counts.values()),
-            teach=_command("teach", _parent(service, shelf), shelf.file, "--out", better),
+            teach=_command("teach", parent, shelf.file, "--out", better),
             tag=_command("tag", "--bundle", better, "--library", shelf.file),
         )
 
